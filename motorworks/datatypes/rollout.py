@@ -1,0 +1,43 @@
+"""A rollout: what happened when a policy drove a scenario."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, UInt8
+
+from motorworks.datatypes.scenario import Scenario
+from motorworks.datatypes.thought import Thought
+from motorworks.datatypes.trajectory import Trajectory
+from motorworks.geometry.array import Array
+
+OUTCOMES = ("completed", "collision", "off_road", "timeout")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One episode at 10 Hz. Row t is the state in which the plan of step t was made; the last row is the end state."""
+
+    scenario: Scenario
+    policy: str
+    outcome: str  # one of OUTCOMES
+    collision_at_fault: bool
+    route_length_m: float
+    ego_world: Float[Array, "time 3"]  # x_m y_m yaw_rad, rear axle
+    speed_mps: Float[Array, " time"]
+    accel_mps2: Float[Array, " time"]  # applied by the body
+    curvature_per_m: Float[Array, " time"]
+    progress_m: Float[Array, " time"]  # along the route, from 0
+    lateral_offset_m: Float[Array, " time"]
+    on_road: Bool[Array, " time"]
+    wrong_way: Bool[Array, " time"]  # ego box centre in an oncoming lane, outside junctions
+    in_junction: Bool[Array, " time"]
+    speed_limit_mps: Float[Array, " time"]
+    agents_world: Float[Array, "time agent 6"]  # x_m y_m yaw_rad speed_mps length_m width_m; box centre
+    agents_valid: Bool[Array, "time agent"]
+    plans: Trajectory | None = None  # [time step]
+    thoughts: tuple[Thought | None, ...] | None = None
+    instructions: tuple[str, ...] | None = None
+    frames: UInt8[Array, "time height width 3"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"outcome {self.outcome!r} is not one of {OUTCOMES}")

@@ -1,0 +1,37 @@
+"""A trajectory: the controls of the next 6.4 s; a plan: what a policy answers."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+
+from motorworks.datatypes.thought import Thought
+from motorworks.geometry.array import Array
+
+DT_S = 0.1
+NUM_STEPS = 64  # 6.4 s at 10 Hz: Alpamayo's unicycle action space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trajectory:
+    """Acceleration and curvature at 10 Hz, step i held over [i, i+1) * 0.1 s; `bodies.integrate` turns it into poses."""
+
+    accel_mps2: Float[Array, "*batch time"]
+    curvature_per_m: Float[Array, "*batch time"]
+
+    def __post_init__(self) -> None:
+        if self.accel_mps2.shape != self.curvature_per_m.shape:
+            raise ValueError(f"accel_mps2 {self.accel_mps2.shape} and curvature_per_m {self.curvature_per_m.shape} differ in shape")
+
+    def __getitem__(self, index: object) -> "Trajectory":
+        """Indexes the batch axes (never the time axis alone)."""
+        return Trajectory(accel_mps2=self.accel_mps2[index], curvature_per_m=self.curvature_per_m[index])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A policy's answer for a batch: the trajectory to drive, and what it weighed and thought, where it has that."""
+
+    trajectory: Trajectory  # [batch time]
+    proposals: Trajectory | None = None  # [batch proposal time]
+    scores: Float[Array, "batch proposal"] | None = None  # probabilities
+    thoughts: tuple[Thought | None, ...] | None = None  # one per batch item

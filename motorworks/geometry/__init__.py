@@ -1,0 +1,1 @@
+"""SE2/SE3, cameras, boxes, polylines."""
