@@ -1,0 +1,1 @@
+"""Recordings on disk: readers for the field's formats, store, split."""

@@ -1,0 +1,1 @@
+"""Choose clips: filter, deduplicate, balance, label, mine. Clips in, clips out."""

@@ -10,6 +10,7 @@ class Score:
     metric: str
     value: float
     valid: bool = True
+    weight: float = 1.0  # of the mean: kilometres for a rate per kilometre, so that a row is a ratio of sums
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Where work runs: `map` and `actors` in this process, in local processes, or on a Ray cluster."""

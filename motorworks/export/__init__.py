@@ -1,0 +1,1 @@
+"""Weights in, vehicle bundle out: export, quantise, parity, latency budget, sign."""

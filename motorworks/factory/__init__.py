@@ -1,0 +1,1 @@
+"""Steps, artifacts, records, report; stages/ is the only place where rooms meet."""

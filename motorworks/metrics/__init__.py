@@ -1,0 +1,1 @@
+"""Rollout in, scores out: collisions, drivable area, progress, comfort, rules, open-loop error."""

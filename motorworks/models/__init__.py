@@ -1,0 +1,1 @@
+"""The family: vision, language backbone, action head, world head. Pure torch modules."""

@@ -1,0 +1,1 @@
+"""Who holds the wheel: observation to plan."""

@@ -1,0 +1,1 @@
+"""A policy in, rollouts out: the town, its roads, traffic and camera."""

@@ -1,0 +1,1 @@
+"""Codecs between nouns and arrays: images, ego motion, text, actions, scenes."""

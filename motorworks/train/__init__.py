@@ -1,0 +1,1 @@
+"""Batches in, weights out: losses, loop, PPO, polish, checkpoints."""

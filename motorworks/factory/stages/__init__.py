@@ -1,0 +1,1 @@
+"""One file per stage: a frozen config and `run(config, inputs, out)`."""

@@ -1,0 +1,76 @@
+"""Pictures: the size they are kept at, and video files in and out (PyAV)."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+from jaxtyping import UInt8
+from PIL import Image
+
+from motorworks.geometry.array import Array
+
+MAX_HEIGHT_PX = 144  # frames are shrunk to this at the door: twice the model's input, a hundredth of a 2 Mpx camera's bytes
+FRAME_HZ = 10
+_MIN_CODED_PX = 64  # x264's lookahead reads past smaller pictures: the same frames then give other bytes once in ten times
+
+
+def kept_size(width_px: int, height_px: int) -> tuple[int, int]:
+    """Width and height a picture is stored at: at most 144 high, aspect kept, both even (yuv420p), never enlarged."""
+    scale = min(1.0, MAX_HEIGHT_PX / height_px)
+    return max(2, round(width_px * scale / 2) * 2), max(2, round(height_px * scale / 2) * 2)
+
+
+def open_image(path: Path, size_px: tuple[int, int] | None = None) -> UInt8[Array, "height width 3"]:
+    """A picture file, wholly decoded (a torn one raises OSError), in RGB at its kept size (or the one given)."""
+    with Image.open(path) as image:
+        image.load()
+        size_px = size_px or kept_size(*image.size)
+        picture = image.convert("RGB")
+        return np.asarray(picture if picture.size == size_px else picture.resize(size_px, Image.Resampling.BOX), np.uint8)
+
+
+def iterate_video(path: Path) -> Iterator[tuple[int | None, UInt8[Array, "height width 3"]]]:
+    """Time in microseconds (None where the file has no clock) and picture at kept size, frame after frame."""
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise ValueError("no video stream")
+        stream = container.streams.video[0]
+        stream.thread_type, stream.codec_context.thread_count = "NONE", 1
+        reformatter = av.video.reformatter.VideoReformatter()
+        for frame in container.decode(stream):
+            width, height = kept_size(frame.width, frame.height)
+            picture = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA)
+            time_us = None if frame.pts is None or frame.time_base is None else round(frame.pts * frame.time_base * 1_000_000)
+            yield time_us, picture.to_ndarray()
+
+
+def write_mp4(path: Path, frames: UInt8[Array, "time height width 3"], *, hz: int = FRAME_HZ) -> None:
+    """H.264 (crf 18, yuv420p, a key frame a second, no B-frames) by one thread: on one kind of CPU the same frames give the same bytes.
+
+    Lossy. Sizes that are odd or under 64 are padded by repeating the edge: crop on reading.
+    """
+    num, height, width = frames.shape[:3]
+    more = [max(_MIN_CODED_PX, size + size % 2) - size for size in (height, width)]
+    padded = np.pad(frames, ((0, 0), (0, more[0]), (0, more[1]), (0, 0)), mode="edge") if any(more) else frames
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        options = {"crf": "18", "preset": "veryfast", "g": str(hz), "bf": "0", "threads": "1"}
+        stream = container.add_stream("libx264", rate=Fraction(hz, 1), options=options)
+        stream.width, stream.height, stream.pix_fmt = padded.shape[2], padded.shape[1], "yuv420p"
+        for index in range(num):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded[index]), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, hz)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def read_mp4(path: Path, *, height_px: int, width_px: int) -> UInt8[Array, "time height width 3"]:
+    """All frames of a file of `write_mp4`."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type, stream.codec_context.thread_count = "NONE", 1
+        reformatter = av.video.reformatter.VideoReformatter()
+        pictures = [reformatter.reformat(frame, format="rgb24").to_ndarray()[:height_px, :width_px] for frame in container.decode(stream)]
+    return np.stack(pictures) if pictures else np.zeros((0, height_px, width_px, 3), np.uint8)

@@ -1,0 +1,169 @@
+"""The command line: a few verbs, one clear line for an error, documented exit codes."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from motorworks.factory import commands
+from motorworks.factory.errors import BadUsage, FactoryError, exit_code_of
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    command = commands.parse(sys.argv[1:] if arguments is None else arguments)
+    verbs: dict[type, Callable[[Any], None]] = {
+        commands.Run: run,
+        commands.Stage: stage,
+        commands.List: list_artifacts,
+        commands.Show: show,
+        commands.Report: report,
+        commands.DriveOptions: drive,
+    }
+    try:
+        verbs[type(command)](command)
+    except KeyboardInterrupt:
+        print("motorworks: stopped; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if command.debug:
+            raise
+        expected = isinstance(error, FactoryError) or hasattr(error, "exit_code") or exit_code_of(error) != FactoryError.exit_code
+        print(f"motorworks: {error if expected else f'{type(error).__name__}: {error} (--debug shows where)'}", file=sys.stderr)
+        return exit_code_of(error)
+    return 0
+
+
+def run(command: commands.Run) -> None:
+    """Make a whole chain."""
+    from motorworks.factory.show import planned_lines
+
+    runner, goals, progress = _chain(command, command.name)
+    try:
+        if command.dry_run:
+            planned = runner.plan(*goals)
+            rows = [{"name": one.step.name, "version": one.version, "stage": one.step.stage, "state": one.state, "why": one.why} for one in planned]
+            _print(rows if command.json else planned_lines(planned), command.json)
+            return
+        made = runner.make(*goals)
+    finally:
+        progress.close()
+    recipe, turn = recipe_and_turn(goals[-1].name)
+    path = _write_report(command, recipe, turn)
+    rows = [
+        {"name": one.name, "version": one.version, "path": str(one.path), "digest": one.digest, "outcome": runner.outcomes[one.name]}
+        for one in made.values()
+    ]
+    _print({"artifacts": rows, "report": path} if command.json else f"report: {path}", command.json)
+
+
+def stage(command: commands.Stage) -> None:
+    """Make one step of a chain; its name says the recipe and the turn."""
+    from dataclasses import replace
+
+    from motorworks.factory.recipe import step_named
+
+    recipe, turn = recipe_and_turn(command.name)
+    runner, goals, progress = _chain(replace(command, turn=turn), recipe)
+    try:
+        artifact = runner.make_only(step_named(goals, command.name))
+    finally:
+        progress.close()
+    row = {
+        "name": artifact.name,
+        "version": artifact.version,
+        "path": str(artifact.path),
+        "digest": artifact.digest,
+        "outcome": runner.outcomes[artifact.name],
+    }
+    _print(row if command.json else str(artifact.path), command.json)
+
+
+def list_artifacts(command: commands.List) -> None:
+    """All artifacts, a line each."""
+    from motorworks.factory.show import artifact_lines
+    from motorworks.factory.store import Store
+
+    found = Store(command.artifacts).artifacts()
+    rows = [
+        {"name": one.name, "version": one.version, "path": str(one.path), "digest": one.digest, "created": one.record["created"]} for one in found
+    ]
+    _print(rows if command.json else artifact_lines(found, command.artifacts), command.json)
+
+
+def show(command: commands.Show) -> None:
+    """One record."""
+    from motorworks.factory.show import find_artifact, record_lines
+    from motorworks.factory.store import Store
+
+    artifact = find_artifact(Store(command.artifacts), command.name)
+    _print({**artifact.record, "path": str(artifact.path)} if command.json else record_lines(artifact), command.json)
+
+
+def report(command: commands.Report) -> None:
+    """The report of a turn."""
+    from motorworks.factory.recipe import nearest
+    from motorworks.factory.store import Store
+
+    found = sorted(Store(command.artifacts).artifacts(), key=lambda one: str(one.record["created"]))
+    turns = [recipe_and_turn(one.name) for one in found]
+    if not turns:
+        raise BadUsage(f"{command.artifacts} holds no artifact: `motorworks run tiny` makes some")
+    names = sorted({name for name, _ in turns})
+    name = command.name or turns[-1][0]
+    if name not in names:
+        raise BadUsage(f"nothing was made by a recipe called {name!r}{nearest(name, names)}")
+    known = sorted({turn for one, turn in turns if one == name})
+    if command.turn is not None and command.turn not in known:
+        raise BadUsage(f"recipe {name} has no turn {command.turn} yet: there is {', '.join(map(str, known))}")
+    path = _write_report(command, name, command.turn or known[-1])
+    _print({"report": path} if command.json else path, command.json)
+
+
+def drive(command: commands.DriveOptions) -> None:
+    """Drive a bundle; this process never imports torch."""
+    from motorworks.factory.drive_command import drive as drive_bundle
+
+    drive_bundle(command)
+
+
+def recipe_and_turn(name: str) -> tuple[str, int]:
+    """('tiny', 2) of 'tiny/turn2/sft'; 1 where the name has no turn."""
+    recipe, _, rest = name.partition("/")
+    part = rest.partition("/")[0]
+    return recipe, int(part.removeprefix("turn")) if part.startswith("turn") and part[4:].isdecimal() else 1
+
+
+def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
+    from motorworks.engine.local import LocalEngine
+    from motorworks.engine.process import ProcessEngine
+    from motorworks.factory.progress import progress_for
+    from motorworks.factory.recipe import find_recipe, load_recipe, recipe_names, steps_of
+    from motorworks.factory.run import Runner
+    from motorworks.factory.step import RecipeOptions
+
+    if not name and not command.recipe:
+        raise BadUsage(f"which recipe? There is {', '.join(recipe_names())}, or --recipe module:function")
+    recipe = load_recipe(command.recipe) if command.recipe else find_recipe(name)
+    goals = steps_of(recipe, RecipeOptions(clips=command.clips, turn=command.turn, version=command.version))
+    if command.workers < 1:
+        raise BadUsage(f"--workers {command.workers}: at least 1")
+    progress = progress_for()
+    engine = LocalEngine() if command.workers == 1 else ProcessEngine(command.workers)
+    return Runner(command.artifacts, version=command.version, engine=engine, progress=progress), goals, progress
+
+
+def _write_report(command: commands.Shared, recipe: str, turn: int) -> str:
+    from motorworks.factory.report.write import write_report
+
+    return str(write_report(command.artifacts, recipe, turn))
+
+
+def _print(value: Any, as_json: bool) -> None:
+    print(json.dumps(value, indent=1) if as_json else value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""What one can type: each command as its options. Light to import, so that help comes at once."""
+
+import difflib
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
+
+
+def default_artifacts() -> Path:
+    """The folder in MOTORWORKS_ARTIFACTS, or ./artifacts."""
+    return Path(os.environ.get("MOTORWORKS_ARTIFACTS") or "artifacts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What every command takes."""
+
+    artifacts: Annotated[
+        Path, arg(metavar="PATH", help="the artifacts folder (or set MOTORWORKS_ARTIFACTS)", help_behavior_hint="(default: artifacts)")
+    ] = field(default_factory=default_artifacts)
+    json: Annotated[bool, arg(help="print JSON for scripts")] = False
+    debug: Annotated[bool, arg(help="show the traceback of an error")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain(Shared):
+    """Which chain of steps."""
+
+    recipe: Annotated[str, arg(metavar="MODULE:FUNCTION", help="a recipe of your own instead of NAME")] = ""
+    clips: Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="your recordings; the layout of each is recognised")] = ()
+    turn: Annotated[int, arg(metavar="N", help="which turn of the factory: 2 adds what turn 1 mined")] = 1
+    version: Annotated[
+        str | None, arg(metavar="NAME", help="keep this turn under a name; without one it is 'dev', which the next run may rebuild")
+    ] = None
+    workers: Annotated[int, arg(metavar="N", help="worker processes for work that comes in items")] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Chain):
+    """Run a recipe: make whatever is not already there, then write the report."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME", help="a recipe in recipes/, as tiny")] = ""
+    dry_run: Annotated[bool, arg(help="only show the chain and what is cached")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(Chain):
+    """Make one step whose inputs are already there: what a job of Slurm, Kubernetes or Ray runs."""
+
+    name: Annotated[Positional[str], arg(metavar="STEP", help="a step's name, as tiny/turn1/sft")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class List(Shared):
+    """List the artifacts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show(Shared):
+    """Show the record of one artifact."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME[@VERSION]", help="without a version: dev, else the newest")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Shared):
+    """Write the HTML report of a turn from its records."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME", help="the recipe; without one, that of the newest artifact")] = ""
+    turn: Annotated[int | None, arg(metavar="N", help="the turn; without one, the latest")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriveOptions(Shared):
+    """Drive a released bundle as the vehicle does: verify it, run it at 10 Hz, log it."""
+
+    bundle: Annotated[Positional[str], arg(metavar="BUNDLE", help="a bundle's folder, or the artifact that released it")]
+    world: Annotated[str, arg(metavar="WORLD", help="where to drive")] = "town"
+    seed: Annotated[int, arg(metavar="N", help="which town and route")] = 7
+    video: Annotated[Path | None, arg(metavar="OUT.mp4", help="write what the camera saw, with the plan drawn in")] = None
+
+
+Command = (
+    Annotated[Run, subcommand("run")]
+    | Annotated[Stage, subcommand("stage")]
+    | Annotated[List, subcommand("list")]
+    | Annotated[Show, subcommand("show")]
+    | Annotated[Report, subcommand("report")]
+    | Annotated[DriveOptions, subcommand("drive")]
+)
+
+DESCRIPTION = """The open model factory for machines that move: driving clips go in, a signed model that drives comes out.
+
+Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an input cannot be read, 4 a bundle was refused, 130 stopped by you."""
+
+
+VERBS = ("run", "stage", "list", "show", "report", "drive")
+
+
+def parse(arguments: list[str]) -> Command:
+    """The command typed; wrong usage ends the process with code 2."""
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
+        close = difflib.get_close_matches(arguments[0], VERBS, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]}?" if close else f"there is {', '.join(VERBS)}"
+        print(f"motorworks: no command is called {arguments[0]!r}: {hint}", file=sys.stderr)
+        raise SystemExit(2)
+    return tyro.cli(Command, prog="motorworks", description=DESCRIPTION, args=arguments, config=(FlagCreatePairsOff, tyro.conf.OmitArgPrefixes))

@@ -1,0 +1,98 @@
+"""Choose and label: what teaches nothing is dropped by name, turns are balanced against straights, every step gets its thought."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from motorworks.curate.balance import BalanceConfig
+from motorworks.curate.deduplicate import DuplicateConfig
+from motorworks.curate.filters import FilterConfig
+from motorworks.curate.label import LabelConfig
+from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.step import Output
+
+if TYPE_CHECKING:
+    from motorworks.datatypes.clip import Clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurateConfig:
+    """Thresholds of every choice; `stride` 10 Hz steps lie between two samples."""
+
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
+    labels: LabelConfig = field(default_factory=LabelConfig)
+    stride: int = 2
+    real_share: float = 0.3  # of what is drawn in training, where there are real clips
+
+
+def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
+    """Leaves samples.npz (train only), clips.json (what became of every clip) and records the funnel."""
+    from motorworks.curate.balance import count_bins
+    from motorworks.curate.deduplicate import find_duplicates
+    from motorworks.train.sample_files import save_samples
+
+    ingest = inputs.one("clips")
+    index = json.loads((ingest.path / "index.json").read_text())
+    clips, rows, dropped_s = _choose(config, ingest, index, out)
+    for duplicate in reversed(find_duplicates(clips, config.duplicates)):
+        dropped_s["duplicate"] += len(clips[duplicate.clip].timestamp_us) / 10
+        rows.append({"digest": rows[duplicate.clip]["digest"], "dropped": "duplicate", "of": rows[duplicate.of]["digest"]})
+        del clips[duplicate.clip], rows[duplicate.clip]
+    samples, after = _samples(config, clips)
+    save_samples(out.path / "samples.npz", samples)
+    (out.path / "clips.json").write_text(json.dumps(rows, indent=1))
+    held_out = [row for row in index if row["split"] == "held_out"]
+    out.record(
+        num_clips_read=len(index), num_clips_kept=len(clips), num_clips_held_out=len(held_out), seconds_kept=sum(len(clip.timestamp_us) for clip in clips) / 10,
+        dropped_by_reason=dropped_s, num_samples=len(samples), bins_before=count_bins(clips), bins_after=after,
+        kept_by_source=Counter(clip.source for clip in clips), num_thoughts=sum(thought is not None for clip in clips for thought in clip.thoughts or ()),
+    )  # fmt: skip
+    out.thin("Thoughts of real clips come from motion alone: the decision is known, its cause mostly is not.")
+
+
+def _choose(config: CurateConfig, ingest: Artifact, index: list[dict[str, Any]], out: Output) -> "tuple[list[Clip], list[dict[str, Any]], Counter[str]]":
+    """Training clips that teach something, labelled, with pictures at the model's size; and the seconds dropped by reason."""
+    from dataclasses import replace
+
+    from motorworks.clips.store import read_clip
+    from motorworks.curate.filters import filter_clips
+    from motorworks.curate.label import label
+    from motorworks.tokens.image import ImageCodec
+
+    codec, clips, rows, dropped_s = ImageCodec(), [], [], Counter()
+    training = [row for row in index if row["split"] == "train"]
+    for done, row in enumerate(training, start=1):
+        clip = read_clip(ingest.path / "clips" / row["digest"])
+        small = clip if clip.frames is None else replace(clip, frames=codec.encode(clip.frames))
+        filtered = filter_clips([small], config.filters)
+        for span in filtered.dropped:
+            dropped_s[span.reason] += (span.stop - span.start) / 10
+        clips += [label(piece, config.labels) for piece in filtered.clips]
+        rows += [{"digest": row["digest"], "source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
+        out.progress(done, len(training), "clips")
+    return clips, rows, dropped_s
+
+
+def _samples(config: CurateConfig, clips: "list[Clip]") -> tuple[Any, dict[str, float]]:
+    """Balanced samples; donkey clips twice, once mirrored, because their tracks have no side of the road."""
+    from motorworks.curate.balance import balance, count_bins
+    from motorworks.train.samples import concat, mirror, samples_from_clip
+
+    weights = balance(clips, config.balance)
+    after = count_bins(clips, weights)
+    parts, real = [], []
+    for clip, weight in zip(clips, weights, strict=True):
+        # what the released model did just before it failed is seen and foreseen, never imitated
+        found = samples_from_clip(clip, stride=config.stride, weight=weight, imitate=clip.source != "drive")
+        for samples in (found, mirror(found)) if clip.body == "donkey" else (found,):
+            parts.append(samples)
+            real.append(clip.source not in ("town", "drive"))
+    share = sum(float(part.weight.sum()) for part, is_real in zip(parts, real, strict=True) if is_real)
+    total = sum(float(part.weight.sum()) for part in parts)
+    if 0 < share < total:
+        factor = {True: config.real_share * total / share, False: (1 - config.real_share) * total / (total - share)}
+        parts = [part.reweighted(factor[is_real]) for part, is_real in zip(parts, real, strict=True)]
+    return concat(parts), after

@@ -1,0 +1,50 @@
+"""The big model teaches a small one: first on clips, then on the student's own drives, where the big model says what it would have done."""
+
+import json
+from dataclasses import dataclass
+
+from motorworks.factory.artifact import Inputs
+from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_world, learn_on_policy
+from motorworks.factory.step import Output
+from motorworks.train.fit_config import FitConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilConfig:
+    """`student` is a name on the dial of models.config.family; more than a quarter of the parent's parameters is refused."""
+
+    loop: OnPolicyConfig
+    warm_start: FitConfig  # on curated clips, before the student can drive at all
+    student: str = "pico"
+    seed: int = 5
+
+
+def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
+    """Leaves model.safetensors, curves.json and rounds.json."""
+    import torch
+
+    from motorworks.models.config import family
+    from motorworks.models.driving_model import DrivingModel, num_params
+    from motorworks.models.infer import TorchInfer
+    from motorworks.policy.model import ModelPolicy
+    from motorworks.train.checkpoint import load, save
+    from motorworks.train.loop import fit
+    from motorworks.train.sample_files import load_samples
+
+    torch.set_num_threads(config.loop.threads)
+    torch.manual_seed(config.seed)
+    parent, parent_config = load(inputs.one("parent").path / "model.safetensors")
+    share = num_params(family(config.student)) / num_params(parent_config)
+    if share > 0.25:
+        raise ValueError(f"student {config.student!r} has {share:.0%} of its parent's parameters; a quarter is the most: choose a smaller member")
+    start = inputs.many("start")
+    model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
+    clips = load_samples(inputs.one("samples").path / "samples.npz")
+    warm = [] if start else fit(model, clips, config.warm_start, threads=config.loop.threads).curves
+    world, scenarios = fresh_world(config.loop, inputs)
+    curve, rounds = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), clips, scenarios, world, out)
+    offset = warm[-1]["step"] if warm else 0
+    save(out.path / "model.safetensors", model)
+    (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in curve]))
+    out.volatile("rounds.json").write_text(json.dumps(rounds))
+    out.record(rounds=rounds, num_params=num_params(family(config.student)), share_of_parent_frac=share, last_loss=curve[-1]["loss"])

@@ -1,0 +1,113 @@
+"""The judge: held-out towns that nothing else may open, every model and every probe on the same scenarios, intervals on everything."""
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motorworks.factory.artifact import Inputs
+from motorworks.factory.fingerprint import digest
+from motorworks.factory.stages.strips import draw_strips
+from motorworks.factory.step import Output
+
+if TYPE_CHECKING:
+    from motorworks.datatypes.score import Score
+    from motorworks.policy.policy import Policy
+
+RELEASED = "released_int8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """Scenarios of held-out towns, one town each; fixed for the project's lifetime by their first seed."""
+
+    num_scenarios: int = 16
+    num_agents: int = 10
+    num_envs: int = 16
+    open_loop_stride: int = 3
+    threads: int = 2
+
+
+def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
+    """Leaves scores.json, paired.json, per_scenario.json, open_loop.json and film strips."""
+    from motorworks.factory.stages.open_loop import open_loop_rows
+    from motorworks.metrics.aggregate import paired_rows, score_rows
+
+    policies = _policies(config, inputs)
+    keys = {name: digest({"policy": name, "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}
+    names = {key: name for name, key in keys.items()}
+    makers = {name: make for name, (_, make) in policies.items()}
+    fields = {key: value for key, value in asdict(config).items() if key != "open_loop_stride"}
+    folders = out.items("policy", list(names), partial(_drive, config, names, makers), depends_on=fields)
+    scores: dict[str, list[list[Score]]] = {names[f.name]: pickle.loads((f / "scores.pickle").read_bytes()) for f in folders}
+    rows = [asdict(row) for name, found in scores.items() for row in score_rows(found, policy=name, world="town")]
+    models = [name for name in scores if name not in ("stand_still", "constant_velocity", "expert", "teacher")]
+    pairs = [*zip(models[1:], models[:-1], strict=True), (RELEASED, "stand_still"), (RELEASED, "constant_velocity"), (RELEASED, "expert")]
+    paired = [row for a, b in pairs for row in paired_rows(scores[a], scores[b], names=(a, b))]
+    per_scenario = {name: [{score.metric: score.value for score in of if score.valid} for of in found] for name, found in scores.items()}
+    for name, value in (("scores", rows), ("paired", paired), ("per_scenario", per_scenario)):
+        (out.path / f"{name}.json").write_text(json.dumps(value, indent=1))
+    open_rows = open_loop_rows(inputs, stride=config.open_loop_stride, threads=config.threads)
+    (out.path / "open_loop.json").write_text(json.dumps(open_rows, indent=1))
+    completion = [of.get("route_completion_frac", 0.0) for of in per_scenario[RELEASED]]
+    draw_strips(out, makers[RELEASED](), _scenarios(config), completion, threads=config.threads)
+    out.record(**{f"{name}_completion_frac": row["mean"] for name in scores for row in rows if row["policy"] == name and row["metric"] == "route_completion_frac"})
+    if not open_rows:
+        out.thin("No real recording was held out, so there is no open-loop table: give --clips with two or more recordings of a kind.")
+    out.thin(f"{config.num_scenarios} held-out scenarios: intervals are wide, and a percentile bootstrap of so few is a little too narrow.")
+
+
+def _scenarios(config: EvaluateConfig) -> list[Any]:
+    from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, town_scenarios
+
+    return town_scenarios(FIRST_HELD_OUT_SEED, config.num_scenarios, num_agents=config.num_agents)
+
+
+def _policies(config: EvaluateConfig, inputs: Inputs) -> "dict[str, tuple[str, Callable[[], Policy]]]":
+    """By name: what each is made from, and how to make it. Probes, teachers, then every stage's model in order."""
+    from motorworks.factory.stages.rl import load_teacher
+    from motorworks.policy.expert import Expert
+    from motorworks.policy.probes import ConstantVelocity, StandStill
+    from motorworks.policy.teacher import Teacher
+
+    teacher, adapted = inputs.one("teacher"), inputs.one("adapted")
+    found: dict[str, tuple[str, Callable[[], Policy]]] = {
+        "stand_still": ("code", StandStill), "constant_velocity": ("code", ConstantVelocity), "expert": ("code", Expert),
+        "teacher": (teacher.digest, lambda: Teacher(load_teacher(teacher).act)),
+    }  # fmt: skip
+    for role in ("previous_release", "pretrain", "sft", "rl", "distil"):
+        for artifact in inputs.many(role):
+            make = partial(int8_policy, artifact.path / "int8", role, config.threads) if role == "previous_release" else partial(_torch_policy, artifact.path, role, config.threads)
+            found[role] = (artifact.digest, make)
+    return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, config.threads))}
+
+
+def _torch_policy(folder: Path, name: str, threads: int) -> "Policy":
+    from motorworks.models.infer import TorchInfer
+    from motorworks.policy.model import ModelPolicy
+    from motorworks.train.checkpoint import load
+
+    return ModelPolicy(TorchInfer(load(folder / "model.safetensors")[0], threads=threads), name=name)
+
+
+def int8_policy(folder: Path, name: str, threads: int) -> "Policy":
+    """The vehicle's own runtime on the graphs that will be signed, thinking as in the vehicle."""
+    from motorworks.drive.runtime import OrtInfer
+    from motorworks.policy.model import ModelPolicy
+
+    graphs = {graph: (folder / f"{graph}.onnx").read_bytes() for graph in ("vision", "plan", "think")}
+    return ModelPolicy(OrtInfer.from_graphs(graphs, 2, 4, threads=threads), name=name, think_every=1)
+
+
+def _drive(config: EvaluateConfig, names: dict[str, str], makers: "dict[str, Callable[[], Policy]]", key: str, folder: Path) -> None:
+    """One policy over all scenarios."""
+    from motorworks.metrics.closed_loop import score_rollout
+    from motorworks.sim.rollout import roll_out
+    from motorworks.sim.town import Town
+
+    policy = makers[names[key]]()
+    rollouts = roll_out(Town(config.num_envs, threads=config.threads), policy, _scenarios(config), keep_plans=True)
+    (folder / "scores.pickle").write_bytes(pickle.dumps([score_rollout(rollout) for rollout in rollouts]))

@@ -1,0 +1,107 @@
+"""The one door: recordings in, clips in our frames and units out; what cannot be read is set aside by name."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.content import StatCache, path_content
+from motorworks.factory.errors import BadInput
+from motorworks.factory.step import Output
+
+OUR_OWN = ("town", "drive")  # the town has held-out towns of its own; a mined drive is never evaluated on
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestConfig:
+    """Which recordings of the user's; the town's and the mined ones come as inputs."""
+
+    paths: tuple[Path, ...] = ()
+    held_out_frac: float = 0.2  # of the recordings of every real source that has two or more
+    seed: int = 0
+
+
+def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
+    """Leaves clips/<digest>/, index.json (a row per clip), split.json and quarantine.json."""
+    quarantine, notes = _read_recordings(config, out)
+    for artifact in (*inputs.many("town"), *inputs.many("mined")):
+        for folder in sorted((artifact.path / "clips").iterdir()):
+            out.link(folder, f"clips/{folder.name}")
+    clips = sorted((out.path / "clips").iterdir()) if (out.path / "clips").is_dir() else []
+    if not clips:
+        raise BadInput("no clip could be read:\n" + "\n".join(f"  {row['path']}: {row['reason']}" for row in quarantine))
+    about = [json.loads((folder / "clip.json").read_text()) for folder in clips]
+    split = _split(config, inputs, about)
+    index = [_row(one, split) for one in about]
+    for name, value in (("index", index), ("split", split), ("quarantine", quarantine)):
+        (out.path / f"{name}.json").write_text(json.dumps(value, indent=1))
+    seconds_s: Counter[str] = Counter()
+    for row in index:
+        seconds_s[row["source"]] += row["num_steps"] / 10
+    out.record(
+        clips_by_source=Counter(row["source"] for row in index), seconds_by_source=seconds_s, num_quarantined=len(quarantine), notes=notes,
+        held_out_recordings=sorted(name for name, part in split.items() if part == "held_out"),
+    )  # fmt: skip
+    for entry in quarantine:
+        out.say(f"set aside {entry['path']}: {entry['reason']}")
+    if not config.paths:
+        out.thin("No recordings were given, so every clip is synthetic: add your own with --clips PATH.")
+
+
+def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, str]], list[str]]:
+    from motorworks.clips.reader import find
+
+    if not config.paths:
+        return [], []
+    try:
+        found = find(config.paths)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    cache = StatCache()
+    by_key = {path_content(path, cache)["content"]: (reader, path) for reader, path in found}
+    folders = out.items("recording", list(by_key), partial(_read_one, by_key), depends_on={})
+    quarantine: list[dict[str, str]] = []
+    notes: list[str] = []
+    for folder in folders:
+        report = json.loads((folder / "report.json").read_text())
+        quarantine, notes = quarantine + report["quarantine"], notes + report["notes"]
+        for clip in sorted((folder / "clips").iterdir()):
+            out.link(clip, f"clips/{clip.name}")
+    return quarantine, notes
+
+
+def _read_one(by_key: Mapping[str, Any], key: str, folder: Path) -> None:
+    from motorworks.clips.reader import read_one
+    from motorworks.clips.store import write_clip
+
+    reader, path = by_key[key]
+    result = read_one(reader, path)
+    (folder / "clips").mkdir()
+    for clip in result.clips:
+        write_clip(folder / "clips", clip)
+    # named after the recording's own folder, so that the same recording elsewhere on disk leaves the same bytes
+    entries = [{"path": _below(path, entry.path), "reason": entry.reason.replace(f"{path.parent}/", "")} for entry in result.quarantine]
+    notes = [note.replace(f"{path.parent}/", "") for note in result.notes]
+    (folder / "report.json").write_text(json.dumps({"quarantine": entries, "notes": notes}, indent=1))
+
+
+def _below(recording: Path, path: Path) -> str:
+    return path.relative_to(recording.parent).as_posix() if path.is_relative_to(recording.parent) else path.as_posix()
+
+
+def _split(config: IngestConfig, inputs: Inputs, about: list[dict[str, Any]]) -> dict[str, str]:
+    from motorworks.clips.split import split_by_recording
+
+    before: tuple[Artifact, ...] = inputs.many("previous")
+    previous = json.loads((before[0].path / "split.json").read_text()) if before else None
+    real = {one["recording_id"]: one["source"] for one in about if one["source"] not in OUR_OWN}
+    return split_by_recording(real, held_out_frac=config.held_out_frac, seed=config.seed, previous=previous)
+
+
+def _row(about: Mapping[str, Any], split: Mapping[str, str]) -> dict[str, Any]:
+    kept = ("digest", "recording_id", "source", "body", "licence", "tags", "num_steps", "motion_kind", "frame_height_width_px")
+    return {name: about[name] for name in kept} | {"split": split.get(about["recording_id"], "train")}

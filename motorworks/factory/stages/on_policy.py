@@ -1,0 +1,89 @@
+"""Drive, be told better, learn, again: the on-policy loop that `rl` runs with the teacher and `distil` with the released model's parent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from motorworks.factory.step import Output
+from motorworks.train.fit_config import FitConfig
+
+if TYPE_CHECKING:
+    from motorworks.datatypes.scenario import Scenario
+    from motorworks.models.driving_model import DrivingModel
+    from motorworks.policy.policy import Policy
+    from motorworks.sim.world import World
+    from motorworks.train.samples import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPolicyConfig:
+    """One round is `num_steps` steps of every environment, then `fit` on all that was gathered so far and the curated clips."""
+
+    labeller_drives_frac: tuple[float, ...]  # per round, falling: who drives an episode
+    num_steps: int
+    fit: FitConfig
+    num_envs: int = 32
+    num_towns: int = 64
+    num_agents: tuple[int, int] = (6, 14)
+    clips_share: float = 0.2  # of what is drawn comes from the curated clips, so that real roads and words are not forgotten
+    last_fit_factor: float = 1.0  # the last round may learn for longer
+    stride: int = 2
+    threads: int = 2
+    seed: int = 4
+
+    def __post_init__(self) -> None:
+        if not self.labeller_drives_frac or not all(0 <= frac <= 1 for frac in self.labeller_drives_frac) or not 0 <= self.clips_share < 1:
+            raise ValueError(f"labeller_drives_frac needs a share in [0, 1] per round, clips_share one in [0, 1): {self}")
+
+
+def learn_on_policy(
+    config: OnPolicyConfig, model: "DrivingModel", labeller: "Policy", clips: "Samples", scenarios: "Iterator[Scenario]", world: "World", out: Output
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Trains `model` in place; the curve over all rounds, and a row per round with how the student drove."""
+    from dataclasses import replace
+
+    from motorworks.models.infer import TorchInfer
+    from motorworks.policy.model import ModelPolicy
+    from motorworks.sim.collect import collect
+    from motorworks.tokens.image import ImageCodec
+    from motorworks.train.loop import fit
+    from motorworks.train.on_policy import samples_from_on_policy
+    from motorworks.train.samples import concat
+
+    gathered: list[Samples] = []
+    curve: list[dict[str, Any]] = []
+    rounds: list[dict[str, Any]] = []
+    num_rounds = len(config.labeller_drives_frac)
+    for number, frac in enumerate(config.labeller_drives_frac):
+        student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student")
+        data = collect(
+            world, student, labeller, scenarios, num_steps=config.num_steps, labeller_drives_frac=frac, shrink=ImageCodec().encode, seed=config.seed + number,
+            on_step=lambda t, number=number: out.progress(number * config.num_steps + t, num_rounds * config.num_steps, "steps driven", f"round {number + 1}"),
+        )
+        gathered.append(samples_from_on_policy(data, stride=config.stride))
+        driven = concat(gathered)
+        factor = config.clips_share / (1 - config.clips_share) * float(driven.weight.sum()) / float(clips.weight.sum())
+        steps = round(config.fit.steps * (config.last_fit_factor if number == num_rounds - 1 else 1))
+        result = fit(model, concat([driven, clips.reweighted(factor)]), replace(config.fit, steps=steps, seed=config.fit.seed + number), threads=config.threads)
+        offset = curve[-1]["step"] if curve else 0
+        curve += [{**row, "step": row["step"] + offset} for row in result.curves]
+        rounds.append({
+            "labeller_drives_frac": frac, "num_ended": data.num_ended, "completed_frac": data.completed_frac, "num_samples": len(driven),
+            "last_loss": result.curves[-1]["loss"], "samples_per_s": result.samples_per_s, "fit_s": result.wall_s,
+        })  # fmt: skip
+        out.say(f"round {number + 1}/{num_rounds}: {data.completed_frac:.0%} of {data.num_ended} ended episodes completed, loss {result.curves[-1]['loss']:.3f}")
+    return curve, rounds
+
+
+def fresh_world(config: OnPolicyConfig, inputs: Any) -> "tuple[World, Iterator[Scenario]]":
+    """The town, and what to drive in it: training towns, with the scenarios mined in the turn before."""
+    import json
+
+    from motorworks.datatypes.scenario import Scenario
+    from motorworks.sim.curriculum import draw_scenarios
+    from motorworks.sim.seeds import TRAIN_SEEDS
+    from motorworks.sim.town import Town
+
+    mined = [Scenario(**row) for artifact in inputs.many("mined") for row in json.loads((artifact.path / "scenarios.json").read_text())]
+    scenarios = draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents, mined=mined)
+    return Town(config.num_envs, threads=config.threads), scenarios

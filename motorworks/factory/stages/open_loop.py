@@ -1,0 +1,56 @@
+"""Open loop on held-out real clips: every model against constant velocity and constant curvature, source by source."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from motorworks.factory.artifact import Inputs
+
+if TYPE_CHECKING:
+    from motorworks.datatypes.clip import Clip
+    from motorworks.datatypes.trajectory import Trajectory
+
+
+def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[str, Any]]:
+    """Rows of open_loop.json; empty where no real recording with motion was held out."""
+    from motorworks.bodies.body import BODIES
+    from motorworks.clips.store import read_clip
+    from motorworks.metrics import open_loop
+    from motorworks.train.samples import concat, samples_from_clip
+
+    clips = inputs.one("clips")
+    index = json.loads((clips.path / "index.json").read_text())
+    held_out = [row for row in index if row["split"] == "held_out" and row["motion_kind"]]
+    found: list[dict[str, Any]] = []
+    for source in sorted({row["source"] for row in held_out}):
+        chosen = [read_clip(clips.path / "clips" / row["digest"]) for row in held_out if row["source"] == source]
+        samples = [samples_from_clip(clip, stride=stride) for clip in chosen]
+        kept = [(clip, part) for clip, part in zip(chosen, samples, strict=True) if len(part)]
+        if not kept:
+            continue
+        future = open_loop.join_futures([open_loop.future_of(clip.motion, part.steps) for clip, part in kept])
+        groups = [number for number, (_, part) in enumerate(kept) for _ in range(len(part))]
+        body = BODIES[kept[0][0].body]
+        plans = _plans(inputs, concat([part for _, part in kept]), kept[0][0], threads)
+        baselines = {
+            "constant_velocity": open_loop.predict_constant_velocity(future),
+            "constant_curvature": open_loop.predict_constant_curvature(future, max_curvature_per_m=body.max_curvature_per_m),
+        }
+        rows = open_loop.compare_open_loop({f"{name} on {source}": plan for name, plan in plans.items()}, baselines, future, body, groups=groups)
+        found += [asdict(row) | {"source": source, "num_clips": len(kept)} for row in rows]
+    return found
+
+
+def _plans(inputs: Inputs, samples: Any, clip: "Clip", threads: int) -> "dict[str, Trajectory]":
+    """The best proposal of every stage's model at every moment."""
+    from motorworks.bodies.body import BODIES
+    from motorworks.tokens.action import ActionCodec
+    from motorworks.train.checkpoint import load
+    from motorworks.train.evaluate import best_controls
+
+    codec, plans = ActionCodec(body=BODIES[clip.body]), {}
+    for role in ("pretrain", "sft", "rl", "distil"):
+        for artifact in inputs.many(role):
+            model, _ = load(artifact.path / "model.safetensors")
+            plans[role] = codec.denormalise(best_controls(model, samples, threads=threads))
+    return plans

@@ -1,0 +1,75 @@
+"""Reinforcement in the closed loop: the privileged teacher's driving is distilled into the model on the model's own drives; then its choice
+among its proposals is polished by the reward."""
+
+import json
+from dataclasses import dataclass
+
+from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_world, learn_on_policy
+from motorworks.factory.step import Output
+from motorworks.train.fit_config import PolishConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RlConfig:
+    """The loop, and the polish on `num_polish_steps` steps of every environment driven by the model alone."""
+
+    loop: OnPolicyConfig
+    polish: PolishConfig
+    num_polish_steps: int = 120
+
+
+def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
+    """Leaves model.safetensors, before_polish.safetensors, curves.json and rounds.json."""
+    import torch
+
+    from motorworks.policy.teacher import Teacher
+    from motorworks.train.checkpoint import load, save
+    from motorworks.train.sample_files import load_samples
+
+    torch.set_num_threads(config.loop.threads)
+    model, _ = load(inputs.one("start").path / "model.safetensors")
+    clips = load_samples(inputs.one("samples").path / "samples.npz")
+    teacher = Teacher(load_teacher(inputs.one("teacher")).act)
+    world, scenarios = fresh_world(config.loop, inputs)
+    curve, rounds = learn_on_policy(config.loop, model, teacher, clips, scenarios, world, out)
+    polished = _polish(config, model, teacher, scenarios, world)
+    save(out.path / "model.safetensors", model)
+    (out.path / "curves.json").write_text(json.dumps(curve))
+    (out.path / "polish.json").write_text(json.dumps(polished))
+    out.volatile("rounds.json").write_text(json.dumps(rounds))
+    out.record(
+        rounds=rounds, last_loss=curve[-1]["loss"], polish_chosen_before=polished[0]["chosen_reward"], polish_chosen_after=polished[-1]["chosen_reward"],
+        polish_best=polished[-1]["best_reward"], polish_kl=polished[-1]["kl"],
+    )  # fmt: skip
+    out.thin("The reward polishes only the choice among proposals (the scorer); the proposals themselves come from the teacher.")
+
+
+def _polish(config: RlConfig, model: object, teacher: object, scenarios: object, world: object) -> list[dict[str, float]]:
+    from motorworks.metrics.proposals import score_proposals
+    from motorworks.models.infer import TorchInfer
+    from motorworks.policy.model import ModelPolicy
+    from motorworks.sim.collect import collect
+    from motorworks.tokens.image import ImageCodec
+    from motorworks.train.on_policy import samples_from_on_policy
+    from motorworks.train.polish import polish
+
+    stride = config.loop.stride
+    data = collect(
+        world, ModelPolicy(TorchInfer(model), name="student"), teacher, scenarios, num_steps=config.num_polish_steps, labeller_drives_frac=0.0,
+        shrink=ImageCodec().encode, seed=config.loop.seed - 1, score=lambda scene, plan: score_proposals(scene, plan.proposals),
+    )  # fmt: skip
+    scores = data.proposal_scores[::stride].reshape(-1, data.proposal_scores.shape[-1])
+    return polish(model, samples_from_on_policy(data, stride=stride), scores, config.polish)
+
+
+def load_teacher(artifact: Artifact) -> "ActorCritic":  # noqa: F821
+    """The teacher's networks from its artifact."""
+    from safetensors import safe_open
+
+    from motorworks.models.actor_critic import ActorCritic, ActorCriticConfig
+
+    with safe_open(artifact.path / "teacher.safetensors", framework="pt") as file:
+        model = ActorCritic(ActorCriticConfig(**json.loads(file.metadata()["config"])))
+        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
+    return model

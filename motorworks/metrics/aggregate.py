@@ -1,0 +1,84 @@
+"""From scores per scenario to rows with intervals: seeded percentile bootstrap over scenarios (or over blocks of them).
+
+With fewer than about ten scenarios a percentile interval is too narrow: read it as a lower bound on the doubt.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from motorworks.datatypes.score import Score, ScoreRow
+from motorworks.geometry.array import Array
+from motorworks.metrics import thresholds
+
+
+def bootstrap(
+    values: Float[Array, " item"],
+    *,
+    weights: Float[Array, " item"] | None = None,
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Weighted mean, and its 95 % interval over resampled items, or over resampled groups (clips of one recording) where given."""
+    values = np.asarray(values, np.float64)
+    if len(values) == 0:
+        raise ValueError("bootstrap needs at least one value")
+    weights = np.ones(len(values)) if weights is None else np.asarray(weights, np.float64)
+    index = np.arange(len(values)) if groups is None else np.unique(np.array([str(group) for group in groups]), return_inverse=True)[1]
+    top, bottom = np.bincount(index, weights * values), np.bincount(index, weights)
+    # how often each block is drawn, in place of drawing: resamples x blocks counts, one matrix product
+    counts = np.random.default_rng(seed).multinomial(len(top), np.full(len(top), 1 / len(top)), size=thresholds.NUM_RESAMPLES)
+    totals = counts @ bottom
+    means = (counts @ top)[totals > 0] / totals[totals > 0]
+    low, high = np.quantile(means, [(1 - thresholds.CONFIDENCE_FRAC) / 2, (1 + thresholds.CONFIDENCE_FRAC) / 2])
+    mean = float(top.sum() / bottom.sum())
+    return mean, min(float(low), mean), max(float(high), mean)
+
+
+def score_rows(scores: Sequence[Sequence[Score]], *, policy: str, world: str, seed: int = 0) -> list[ScoreRow]:
+    """One row per metric from `scores[scenario]`. A metric valid in no scenario has no row."""
+    by_metric: dict[str, list[Score]] = {}
+    for of_scenario in scores:
+        for score in of_scenario:
+            by_metric.setdefault(score.metric, [])
+            if score.valid and score.weight > 0:
+                by_metric[score.metric].append(score)
+    rows = []
+    for metric, valid in by_metric.items():
+        if not valid:
+            continue
+        values, weights = np.array([score.value for score in valid]), np.array([score.weight for score in valid])
+        if not np.isfinite(values).all():
+            raise ValueError(f"metric {metric} of {policy} in {world} is not finite: {values[~np.isfinite(values)]}")
+        mean, low, high = bootstrap(values, weights=weights, seed=seed)
+        rows.append(ScoreRow(policy=policy, world=world, metric=metric, mean=mean, low=low, high=high, num=len(valid)))
+    return rows
+
+
+def paired_difference(
+    a: Float[Array, " item"], b: Float[Array, " item"], *, groups: Sequence[Hashable] | None = None, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of a - b over the same scenarios in the same order, with its 95 % interval."""
+    if len(a) != len(b):
+        raise ValueError(f"a paired difference needs the same scenarios: {len(a)} against {len(b)}")
+    return bootstrap(np.asarray(a, np.float64) - np.asarray(b, np.float64), groups=groups, seed=seed)
+
+
+def paired_rows(a: Sequence[Sequence[Score]], b: Sequence[Sequence[Score]], *, names: tuple[str, str], seed: int = 0) -> list[Mapping[str, object]]:
+    """Lines of paired.json: a, b, metric, mean, low, high, num; only scenarios in which both are valid. Rates (weighted) are left out."""
+    if len(a) != len(b):
+        raise ValueError(f"{names[0]} drove {len(a)} scenarios, {names[1]} drove {len(b)}: pairs need the same ones")
+    rows: list[Mapping[str, object]] = []
+    for metric in dict.fromkeys(score.metric for of_scenario in a for score in of_scenario):
+        pairs = [(_find(ours, metric), _find(theirs, metric)) for ours, theirs in zip(a, b, strict=True)]
+        both = [(x.value, y.value) for x, y in pairs if x and y and x.valid and y.valid and x.weight == y.weight == 1.0]
+        if both:
+            first, second = np.array(both).T
+            mean, low, high = paired_difference(first, second, seed=seed)
+            rows.append({"a": names[0], "b": names[1], "metric": metric, "mean": mean, "low": low, "high": high, "num": len(both)})
+    return rows
+
+
+def _find(scores: Sequence[Score], metric: str) -> Score | None:
+    return next((score for score in scores if score.metric == metric), None)

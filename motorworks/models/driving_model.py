@@ -1,0 +1,175 @@
+"""The driving model: what it sees, how it moves and where it is told to go, in one causal sequence.
+
+    [latents older][latents now][ego][instruction x8][ACT][thought x16][ACT again]
+
+The fast plan is read at ACT and cannot see the thought; the reasoned plan is read at the second ACT and can.
+Legend: B batch, F frames, L latents, C latent channels, D width, T time, K proposals.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor, nn
+
+from motorworks.models.backbone import LlamaBackbone, load_smollm2
+from motorworks.models.config import ModelConfig
+from motorworks.models.heads import ActionHead, WorldHead
+from motorworks.models.vision import Vision
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInput:
+    """One batch. `latents` may stand in for `images` (seen before); `controls` feed the world head only."""
+
+    ego: Float[Tensor, "b ego"]
+    instruction_ids: Int64[Tensor, "b 8"]
+    images_valid: Bool[Tensor, "b f"]
+    images: UInt8[Tensor, "b f 64 128 3"] | None = None
+    latents: Float[Tensor, "b f l c"] | None = None
+    thought_ids: Int64[Tensor, "b 16"] | None = None  # None: the short sequence, no reasoned plan
+    controls: Float[Tensor, "b 64 2"] | None = None  # None: the model's own best plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOutput:
+    """Everything the losses may look at; the thought parts are None for the short sequence."""
+
+    latents: Float[Tensor, "b f l c"]  # with the learned "no image" where there is none
+    state: Float[Tensor, "b d"]  # at ACT
+    controls: Float[Tensor, "b k 64 2"]
+    logits: Float[Tensor, "b k"]
+    next_latents: Float[Tensor, "b l c"]
+    thought_logits: Float[Tensor, "b 16 vocab"] | None = None
+    reasoned_controls: Float[Tensor, "b k 64 2"] | None = None
+    reasoned_logits: Float[Tensor, "b k"] | None = None
+
+
+class DrivingModel(nn.Module):
+    """One member of the family. With `pretrained`, a named backbone brings its own weights."""
+
+    def __init__(self, config: ModelConfig, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.vision = Vision(config)
+        self.no_image_FLC = nn.Parameter(torch.randn(config.num_frames, config.latents_per_frame, config.vision_dim) * 0.02)
+        self.project = nn.Linear(config.vision_dim, config.dim)
+        self.frame_FLD = nn.Parameter(torch.randn(config.num_frames, config.latents_per_frame, config.dim) * 0.02)
+        self.ego = nn.Sequential(nn.Linear(config.num_ego, config.dim), nn.GELU(approximate="tanh"), nn.Linear(config.dim, config.dim))
+        self.word = nn.Embedding(config.num_vocab, config.dim)
+        nn.init.normal_(self.word.weight, std=0.2)
+        self.act_2D = nn.Parameter(torch.randn(2, config.dim) * 0.2)
+        self.backbone = LlamaBackbone(config)
+        self.speak = nn.Linear(config.dim, config.num_vocab)
+        self.action = ActionHead(config)
+        self.world = WorldHead(config)
+        if pretrained and config.backbone == "smollm2-135m":
+            load_smollm2(self.backbone)
+
+    def see(self, images: UInt8[Tensor, "b 64 128 3"] | Float[Tensor, "b 64 128 3"]) -> Float[Tensor, "b l c"]:
+        """Latents of each image, values 0..255."""
+        return self.vision(images)
+
+    def prefix(
+        self,
+        latents_BFLC: Float[Tensor, "b f l c"],
+        latents_valid: Bool[Tensor, "b f"],
+        ego: Float[Tensor, "b ego"],
+        instruction_ids: Int64[Tensor, "b 8"],
+    ) -> tuple[Float[Tensor, "b token d"], Float[Tensor, "b f l c"]]:
+        """Embeddings up to ACT, and the latents with "no image" filled in."""
+        latents_BFLC = torch.where(latents_valid[:, :, None, None], latents_BFLC, self.no_image_FLC.to(latents_BFLC.dtype))
+        seen = (self.project(latents_BFLC) + self.frame_FLD).flatten(1, 2)
+        moved = self.ego(ego)[:, None]
+        act = self.act_2D[:1].expand(ego.shape[0], 1, -1)
+        return torch.cat([seen, moved, self.word(instruction_ids), act], dim=1), latents_BFLC
+
+    def plan_from_latents(
+        self,
+        latents: Float[Tensor, "b f l c"],
+        latents_valid: Bool[Tensor, "b f"],
+        ego: Float[Tensor, "b ego"],
+        instruction_ids: Int64[Tensor, "b 8"],
+    ) -> tuple[Float[Tensor, "b k 64 2"], Float[Tensor, "b k"]]:
+        """The fast plan: normalised controls and logits of every proposal."""
+        embeds, _ = self.prefix(latents, latents_valid, ego, instruction_ids)
+        return self.action(self.backbone(embeds)[:, -1])
+
+    def think(
+        self,
+        latents: Float[Tensor, "b f l c"],
+        latents_valid: Bool[Tensor, "b f"],
+        ego: Float[Tensor, "b ego"],
+        instruction_ids: Int64[Tensor, "b 8"],
+        thought_ids: Int64[Tensor, "b 16"],
+    ) -> Float[Tensor, "b 16 vocab"]:
+        """Logits of the next word at every thought position."""
+        embeds, _ = self.prefix(latents, latents_valid, ego, instruction_ids)
+        hidden = self.backbone(torch.cat([embeds, self.word(thought_ids)], dim=1))
+        return self.speak(hidden[:, -self.config.num_thought :])
+
+    def foresee(
+        self,
+        latents: Float[Tensor, "b f l c"],
+        latents_valid: Bool[Tensor, "b f"],
+        ego: Float[Tensor, "b ego"],
+        instruction_ids: Int64[Tensor, "b 8"],
+    ) -> Float[Tensor, "b l c"]:
+        """Latents 0.5 s ahead if the best plan is driven."""
+        return self(ModelInput(latents=latents, images_valid=latents_valid, ego=ego, instruction_ids=instruction_ids)).next_latents
+
+    def forward(self, batch: ModelInput) -> ModelOutput:
+        """Everything at once, for training."""
+        latents = batch.latents
+        if latents is None:
+            if batch.images is None:
+                raise ValueError("ModelInput needs images or latents")
+            latents = self.see(batch.images.flatten(0, 1)).unflatten(0, batch.images.shape[:2])
+        embeds, latents = self.prefix(latents, batch.images_valid, batch.ego, batch.instruction_ids)
+        num_plan = embeds.shape[1]
+        if batch.thought_ids is not None:
+            again = self.act_2D[1:].expand(len(embeds), 1, -1)
+            embeds = torch.cat([embeds, self.word(batch.thought_ids), again], dim=1)
+        hidden = self.backbone(embeds)
+        state = hidden[:, num_plan - 1]
+        controls, logits = self.action(state)
+        driven = batch.controls if batch.controls is not None else best_proposal(controls, logits)
+        out = {"latents": latents, "state": state, "controls": controls, "logits": logits, "next_latents": self.world(latents[:, -1], state, driven)}
+        if batch.thought_ids is not None:
+            out["thought_logits"] = self.speak(hidden[:, num_plan : num_plan + self.config.num_thought])
+            out["reasoned_controls"], out["reasoned_logits"] = self.action(hidden[:, -1])
+        return ModelOutput(**out)
+
+
+def best_proposal(controls_BKT2: Float[Tensor, "b k 64 2"], logits_BK: Float[Tensor, "b k"]) -> Float[Tensor, "b 64 2"]:
+    """The proposal with the highest logit."""
+    return controls_BKT2[torch.arange(len(logits_BK), device=logits_BK.device), logits_BK.argmax(dim=1)]
+
+
+def num_params(config: ModelConfig) -> int:
+    """Parameters of a member, counted without allocating them."""
+    with torch.device("meta"):
+        model = DrivingModel(config, pretrained=False)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -> float:
+    """Causal model FLOP of one training sample: forward + backward of today's image and the sequence, forward of the other images."""
+    dim, patches = config.vision_dim, config.grid[0] * config.grid[1]
+    late = patches // 4 if config.vision_merge_after < config.vision_depth else patches
+    layer = (4 + 2 * config.vision_mlp_ratio) * dim * dim  # query + key_value + out = 4 d^2, the MLP 2 r d^2
+    eye = patches * 3 * config.patch**2 * dim
+    for index in range(config.vision_depth):
+        tokens = patches if index < config.vision_merge_after else late
+        eye += tokens * layer + 2 * tokens * tokens * dim
+    if late < patches:
+        eye += late * 4 * dim * dim
+    queries = config.latents_per_frame
+    eye += config.resampler_depth * (queries * (2 + 2 * config.vision_mlp_ratio) * dim * dim + late * 2 * dim * dim + 2 * queries * late * dim)
+    tokens = config.num_full_tokens if thought else config.num_plan_tokens
+    head_dim = config.dim // config.heads
+    block = config.dim * config.dim * 2 + 2 * config.dim * head_dim * config.kv_heads + 3 * config.dim * config.mlp_dim
+    words = config.depth * (tokens * block + tokens * tokens * config.dim)  # causal attention: half of 2 T^2 d
+    words += config.num_frames * queries * dim * config.dim
+    return 2 * (3 * (eye + words) + eye * (config.num_frames - 1 + (1 if world else 0)))
+

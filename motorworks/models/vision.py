@@ -1,0 +1,97 @@
+"""The eye: a pre-norm ViT and a learned resampler that turns one image into a few latents.
+
+Legend: B batch, H image rows, W image columns, N patches, L latents, D width.
+"""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from motorworks.models.config import ModelConfig
+
+
+class Attention(nn.Module):
+    """Multi-head attention of queries over a context; with no context, over themselves."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x_BND: Float[Tensor, "b n d"], context_BMD: Float[Tensor, "b m d"] | None = None) -> Float[Tensor, "b n d"]:
+        context_BMD = x_BND if context_BMD is None else context_BMD
+        query = self.query(x_BND).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        key, value = self.key_value(context_BMD).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        return self.out(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP; with `cross`, the queries look at a context instead of themselves."""
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: int, *, cross: bool = False) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.norm_context = nn.LayerNorm(dim) if cross else None
+        self.attention = Attention(dim, heads)
+        self.norm_mlp = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, mlp_ratio * dim), nn.ReLU(), nn.Linear(mlp_ratio * dim, dim))
+
+    def forward(self, x_BND: Float[Tensor, "b n d"], context_BMD: Float[Tensor, "b m d"] | None = None) -> Float[Tensor, "b n d"]:
+        if self.norm_context is not None:
+            context_BMD = self.norm_context(context_BMD)
+        x_BND = x_BND + self.attention(self.norm_attention(x_BND), context_BMD)
+        return x_BND + self.mlp(self.norm_mlp(x_BND))
+
+
+class Vision(nn.Module):
+    """Image to latents. Patches are cut by reshape and embedded by a Linear, so an int8 quantiser finds only matrix products."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dim, heads, ratio = config.vision_dim, config.vision_heads, config.vision_mlp_ratio
+        self.patch, self.grid, self.merge_after = config.patch, config.grid, config.vision_merge_after
+        rows, columns = config.grid
+        self.embed = nn.Linear(3 * config.patch**2, dim)
+        self.position_ND = nn.Parameter(torch.randn(rows * columns, dim) * 0.3)  # as large as a patch: where is half of what
+        self.blocks = nn.ModuleList(Block(dim, heads, ratio) for _ in range(config.vision_depth))
+        self.merge = nn.Linear(4 * dim, dim)
+        self.queries_LD = nn.Parameter(torch.randn(config.latents_per_frame, dim) * 0.02)
+        self.resampler = nn.ModuleList(Block(dim, heads, ratio, cross=True) for _ in range(config.resampler_depth))
+        with torch.no_grad():  # sharp from the start: a query that averages the whole image tells no left from right
+            for block in self.resampler:
+                block.attention.query.weight *= 3
+                block.attention.key_value.weight[:dim] *= 3
+        # Standardised over images, not within one: what all images share carries nothing, and left in it soon drowns what
+        # differs (the network learns to ignore its eye). Unit size also keeps the world loss from being won by shrinking.
+        self.norm_out = nn.BatchNorm1d(config.latents_per_frame * dim, affine=False, momentum=0.1)
+
+    def forward(self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"]) -> Float[Tensor, "b l d"]:
+        """Latents of 64x128 RGB images with values 0..255."""
+        rows, columns = self.grid
+        size = self.patch
+        pixels = images.to(self.position_ND.dtype) / 127.5 - 1
+        patches = pixels.reshape(-1, rows, size, columns, size, 3).permute(0, 1, 3, 2, 4, 5).reshape(-1, rows * columns, 3 * size * size)
+        x_BND = self.embed(patches) + self.position_ND
+        for index, block in enumerate(self.blocks):
+            if index == self.merge_after:
+                x_BND = self._merge(x_BND)
+            x_BND = block(x_BND)
+        latents_BLD = self.queries_LD.expand(x_BND.shape[0], -1, -1)
+        for block in self.resampler:
+            latents_BLD = block(latents_BLD, x_BND)
+        flat = latents_BLD.flatten(1)
+        if self.training and (flat.shape[0] < 2 or not torch.is_grad_enabled()):  # memories and targets: known statistics
+            flat = F.batch_norm(flat, self.norm_out.running_mean, self.norm_out.running_var)
+        else:
+            flat = self.norm_out(flat)
+        return flat.unflatten(1, latents_BLD.shape[1:])
+
+    def _merge(self, x_BND: Float[Tensor, "b n d"]) -> Float[Tensor, "b quarter d"]:
+        rows, columns = self.grid
+        x = x_BND.reshape(-1, rows // 2, 2, columns // 2, 2, x_BND.shape[-1]).permute(0, 1, 3, 2, 4, 5)
+        if self.merge_after == 0:
+            x = x.relu()  # no layer came before: patch embedding and merge become a two-layer stem, without attention over 128 patches
+        return self.merge(x.reshape(-1, rows * columns // 4, 4 * x_BND.shape[-1]))

@@ -1,0 +1,49 @@
+"""The inference socket: what a policy asks of a network. A torch model and a vehicle bundle look the same through it."""
+
+from typing import Protocol
+
+from jaxtyping import Bool, Float, Int64, UInt8
+
+from motorworks.geometry.array import Array
+
+
+class Infer(Protocol):
+    """Numpy in, numpy out, batch first. `latents` are what one camera image became; axis 1 is (older, now)."""
+
+    num_frames: int  # images a plan looks at
+    frame_gap_steps: int  # 10 Hz steps between them
+
+    def see(self, images: UInt8[Array, "batch 64 128 3"]) -> Float[Array, "batch latent channel"]:
+        """Latents of each image; remembered by the policy, so every image is seen once."""
+        ...
+
+    def plan(
+        self,
+        latents: Float[Array, "batch frame latent channel"],
+        latents_valid: Bool[Array, "batch frame"],
+        ego: Float[Array, "batch ego"],
+        instruction_ids: Int64[Array, "batch 8"],
+    ) -> tuple[Float[Array, "batch proposal 64 2"], Float[Array, "batch proposal"]]:
+        """Normalised controls of every proposal, and their logits."""
+        ...
+
+    def think(
+        self,
+        latents: Float[Array, "batch frame latent channel"],
+        latents_valid: Bool[Array, "batch frame"],
+        ego: Float[Array, "batch ego"],
+        instruction_ids: Int64[Array, "batch 8"],
+        thought_ids: Int64[Array, "batch 16"],
+    ) -> Float[Array, "batch 16 vocab"]:
+        """Logits; position i scores the word that follows `thought_ids[:, i]` (padding after the prefix does not matter)."""
+        ...
+
+    def foresee(
+        self,
+        latents: Float[Array, "batch frame latent channel"],
+        latents_valid: Bool[Array, "batch frame"],
+        ego: Float[Array, "batch ego"],
+        instruction_ids: Int64[Array, "batch 8"],
+    ) -> Float[Array, "batch latent channel"]:
+        """Latents expected 0.5 s ahead if the best plan is driven. Not in a vehicle bundle: the world head is dropped there."""
+        ...

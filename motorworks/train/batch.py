@@ -1,0 +1,124 @@
+"""A batch: rows of Samples gathered, jittered and moved to the device; and the order in which rows are drawn."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from motorworks.geometry.array import Array
+from motorworks.models.driving_model import DrivingModel, ModelInput
+from motorworks.tokens.ego import EgoCodec
+from motorworks.train.samples import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jitter:
+    """What is hidden or changed at random: the past, the camera, the light."""
+
+    ego_history_dropout_frac: float = 0.5
+    image_dropout_frac: float = 0.02
+    brightness_frac: float = 0.2
+    contrast_frac: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("ego_history_dropout_frac", "image_dropout_frac", "brightness_frac", "contrast_frac"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} must be in 0..1")
+
+
+NO_JITTER = Jitter(ego_history_dropout_frac=0, image_dropout_frac=0, brightness_frac=0, contrast_frac=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Tensors of one step. `images` holds only frames that exist; `image_row`/`next_row` say whose they are (-1: none)."""
+
+    images: UInt8[Tensor, "image 64 128 3"]
+    image_row: Int64[Tensor, "b 2"]
+    next_row: Int64[Tensor, " b"]
+    gain: Float[Tensor, " image"]
+    offset: Float[Tensor, " image"]
+    ego: Float[Tensor, "b ego"]
+    instruction_ids: Int64[Tensor, "b 8"]
+    thought_ids: Int64[Tensor, "b 16"]
+    controls: Float[Tensor, "b 64 2"]
+    controls_valid: Bool[Tensor, "b 64"]
+    speed_mps: Float[Tensor, " b"]
+    curvature_scale_per_m: Float[Tensor, " b"]
+    distance_scale_m: Float[Tensor, " b"]
+    next_latents: Float[Tensor, "b l c"] | None = None  # targets, filled by `look`
+
+
+def draw_order(weight: Float[Array, " num"], batch_size: int, seed: int) -> Iterator[Int64[Array, " b"]]:
+    """Endless batches of rows; an epoch draws every row in proportion to its weight (equal weights: each exactly once)."""
+    if len(weight) == 0 or not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() <= 0:
+        raise ValueError("weight needs finite entries, none negative, some positive: are there any samples?")
+    generator = np.random.default_rng(seed)
+    edges = np.cumsum(weight, dtype=np.float64) / np.sum(weight, dtype=np.float64)
+    left = np.zeros(0, np.int64)
+    while True:
+        while len(left) < batch_size:
+            # systematic resampling: the least noise a weighted draw can have
+            grid = (np.arange(len(weight)) + generator.uniform(0.01, 0.99)) / len(weight)
+            left = np.concatenate([left, generator.permutation(np.minimum(np.searchsorted(edges, grid), len(weight) - 1))])
+        yield left[:batch_size]
+        left = left[batch_size:]
+
+
+def gather(samples: Samples, index: Int64[Array, " b"], jitter: Jitter, generator: np.random.Generator, *, world: bool = True) -> Batch:
+    """The rows as tensors on the CPU."""
+    num = len(index)
+    wanted = np.concatenate([samples.frame_index[index], samples.next_frame_index[index][:, None]], axis=1)  # older, now, next
+    wanted[:, :2][generator.random((num, 2)) < jitter.image_dropout_frac] = -1
+    if not world:
+        wanted[:, 2] = -1
+    # today's images first: they are the ones a gradient flows into
+    order = wanted[:, [1, 0, 2]].T.ravel()
+    exists = order >= 0
+    row = np.where(exists, np.cumsum(exists) - 1, -1).reshape(3, num)
+    light = np.tile(generator.uniform(-1, 1, (2, num)).astype(np.float32), (1, 3))[:, exists]  # a sample's frames share their light
+    gain = 1 + jitter.contrast_frac * light[0]
+    ego = samples.ego[index]
+    forget = generator.random(num) < jitter.ego_history_dropout_frac
+    ego[forget] = EgoCodec().without_history(ego[forget])
+    return Batch(
+        images=torch.from_numpy(samples.frames[order[exists]]),
+        image_row=torch.from_numpy(np.stack([row[1], row[0]], axis=1)),
+        next_row=torch.from_numpy(row[2].copy()),
+        gain=torch.from_numpy(gain),
+        offset=torch.from_numpy(127.5 * (1 - gain) + 127.5 * jitter.brightness_frac * light[1]),
+        ego=torch.from_numpy(ego),
+        **{
+            name: torch.from_numpy(getattr(samples, name)[index])
+            for name in ("instruction_ids", "thought_ids", "controls", "controls_valid", "speed_mps", "curvature_scale_per_m", "distance_scale_m")
+        },
+    )
+
+
+def look(model: DrivingModel, batch: Batch, *, thought: bool = True) -> tuple[ModelInput, Float[Tensor, "b l c"]]:
+    """The model's input and the next latents. Only today's image gets a gradient: at run time the older one is a memory too,
+    and a target that could move would make the world loss collapse."""
+    num_now = int((batch.image_row[:, 1] >= 0).sum())
+    images = batch.images.float()
+    if bool((batch.gain != 1).any()) or bool((batch.offset != 0).any()):
+        images = (images * batch.gain[:, None, None, None] + batch.offset[:, None, None, None]).clamp(0, 255)
+    config = model.config
+    pool = [torch.zeros(1, config.latents_per_frame, config.vision_dim, device=batch.ego.device)]  # row -1 wraps to this one, appended last
+    if num_now:
+        pool.insert(0, model.see(images[:num_now]).float())
+    if len(images) > num_now:
+        with torch.no_grad():
+            pool.insert(-1, model.see(images[num_now:]).float())
+    latents = torch.cat(pool)
+    inputs = ModelInput(
+        latents=latents[batch.image_row],
+        images_valid=batch.image_row >= 0,
+        ego=batch.ego,
+        instruction_ids=batch.instruction_ids,
+        thought_ids=batch.thought_ids if thought else None,
+        controls=batch.controls * batch.controls_valid[..., None],
+    )
+    return inputs, latents[batch.next_row].detach()

@@ -1,0 +1,43 @@
+"""Checkpoints: one safetensors file, the config inside as JSON; a file that exists is whole."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from motorworks.models.config import ModelConfig
+from motorworks.models.driving_model import DrivingModel
+
+
+def save(path: Path, model: DrivingModel) -> None:
+    """Writes to a temporary name, then renames."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    try:
+        save_file(weights, draft, metadata={"config": json.dumps(asdict(model.config), sort_keys=True)})
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load(path: Path) -> tuple[DrivingModel, ModelConfig]:
+    """The model in eval mode on the CPU, and its config."""
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("config")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole checkpoint ({error}); delete it and run the stage that wrote it again") from error
+    if text is None:
+        raise ValueError(f"{path} has no field 'config' in its metadata; write it with motorworks.train.checkpoint.save")
+    fields = json.loads(text)
+    config = ModelConfig(**{**fields, "knot_times_s": tuple(fields["knot_times_s"])})
+    model = DrivingModel(config, pretrained=False)
+    model.load_state_dict(weights)
+    return model.eval(), config

@@ -1,0 +1,162 @@
+"""The training loop: samples and a config in, a trained model and its clock out. The same seed and threads give the same bits."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
+from motorworks.train.batch import Batch, Jitter, draw_order, gather, look
+from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, WorldLoss
+from motorworks.train.optim import adamw, learning_rate
+from motorworks.train.samples import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """How much each loss counts; 0 leaves it, and what only it needs, out of the computation."""
+
+    action: float = 1.0
+    reasoned: float = 0.3
+    language: float = 0.2
+    world: float = 0.2
+
+    def __post_init__(self) -> None:
+        if min(self.action, self.reasoned, self.language, self.world) < 0 or self.action + self.reasoned + self.language + self.world == 0:
+            raise ValueError(f"loss weights must not be negative, and one must be positive: {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """One training run. Counted in steps, not seconds, so that it can be repeated; batch size and steps bound its cost."""
+
+    steps: int
+    batch_size: int = 64
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_frac: float = 0.05
+    final_lr_frac: float = 0.05
+    grad_clip: float = 1.0
+    seed: int = 0
+    precision: str = "fp32"
+    losses: LossWeights = field(default_factory=LossWeights)
+    jitter: Jitter = field(default_factory=Jitter)
+    record_every: int = 10
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision {self.precision!r} is not fp32 or bf16")
+        if min(self.steps, self.batch_size, self.record_every) < 1:
+            raise ValueError(f"steps, batch_size and record_every must be at least 1: {self}")
+        if self.lr <= 0 or self.weight_decay < 0 or self.grad_clip <= 0 or not 0 <= self.warmup_frac < 1 or not 0 <= self.final_lr_frac <= 1:
+            raise ValueError(f"lr, weight_decay, grad_clip, warmup_frac or final_lr_frac out of range: {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """The curves and the clock. MFU is `tokens_per_s * flops_per_token` over a measured peak; a token is an image patch or a word."""
+
+    curves: list[dict[str, float]]  # step, loss, lr, grad_norm and the parts of every loss; means since the row before
+    num_samples: int
+    samples_per_s: float
+    tokens_per_s: float
+    flops_per_token: float
+    busy_s: float  # forward, backward, optimiser
+    data_s: float  # waiting for a batch: the stall
+    wall_s: float
+
+
+def fit(
+    model: DrivingModel,
+    samples: Samples,
+    config: FitConfig,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    extra_losses: Sequence[tuple[float, Loss]] = (),
+    on_progress: Callable[[int, dict[str, float]], None] | None = None,
+) -> FitResult:
+    """Trains `model` in place and leaves it in eval mode on `device`; `on_progress(steps done, row)` at every recorded row."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model.to(device).train()
+    losses = [*_losses(config.losses), *extra_losses]
+    optimiser = adamw(model, lr=config.lr, weight_decay=config.weight_decay)
+    order = draw_order(samples.weight, config.batch_size, config.seed)
+    generator = np.random.default_rng([config.seed, 1])
+    curves: list[dict[str, float]] = []
+    since: list[dict[str, float]] = []
+    busy_s = data_s = 0.0
+    start = time.perf_counter()
+    for step in range(config.steps):
+        before = time.perf_counter()
+        batch = gather(samples, next(order), config.jitter, generator, world=config.losses.world > 0)
+        batch = _to(batch, device)
+        ready = time.perf_counter()
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, steps=config.steps, lr=config.lr, warmup_frac=config.warmup_frac, final_frac=config.final_lr_frac)
+        since.append({"lr": optimiser.param_groups[0]["lr"], **_step(model, batch, losses, optimiser, config, step, device)})
+        busy_s, data_s = busy_s + time.perf_counter() - ready, data_s + ready - before
+        if (step + 1) % config.record_every == 0 or step + 1 == config.steps:
+            curves.append({"step": step + 1, **{name: float(np.mean([row[name] for row in since])) for name in since[0]}})
+            since = []
+            if on_progress is not None:
+                on_progress(step + 1, curves[-1])
+    model.eval()
+    return _result(model, config, curves, busy_s=busy_s, data_s=data_s, wall_s=time.perf_counter() - start)
+
+
+def _losses(weights: LossWeights) -> list[tuple[float, Loss]]:
+    every: list[tuple[float, Loss]] = [
+        (weights.action, ActionLoss()),
+        (weights.reasoned, ActionLoss(reasoned=True)),
+        (weights.language, LanguageLoss()),
+        (weights.world, WorldLoss()),
+    ]
+    return [(weight, loss) for weight, loss in every if weight > 0]
+
+
+def _thinks(weights: LossWeights) -> bool:
+    return weights.language + weights.reasoned > 0
+
+
+def _to(batch: Batch, device: str) -> Batch:
+    return replace(batch, **{name: value.to(device, non_blocking=True) for name, value in vars(batch).items() if value is not None})
+
+
+def _step(
+    model: DrivingModel, batch: Batch, losses: Sequence[tuple[float, Loss]], optimiser: torch.optim.AdamW, config: FitConfig, step: int, device: str
+) -> dict[str, float]:
+    """One update; the row of the curve. Raises before the weights are touched if anything is not finite."""
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"):
+        inputs, next_latents = look(model, batch, thought=_thinks(config.losses))
+        output = model(inputs)
+    batch = replace(batch, next_latents=next_latents)
+    total, parts = torch.zeros((), device=device), {}
+    for weight, loss in losses:
+        value, named = loss(output, batch)
+        total, parts = total + weight * value, {**parts, **named}
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
+    row = {"loss": float(total.detach()), "grad_norm": float(norm), **{name: float(value) for name, value in parts.items()}}  # waits for the device
+    wrong = [f"{name}={value}" for name, value in row.items() if not math.isfinite(value)]
+    if wrong:
+        raise FloatingPointError(f"training step {step}: {', '.join(wrong)}; look for NaN in the samples, or lower FitConfig.lr ({config.lr})")
+    optimiser.step()
+    return row
+
+
+def _result(model: DrivingModel, config: FitConfig, curves: list[dict[str, float]], *, busy_s: float, data_s: float, wall_s: float) -> FitResult:
+    thought, world = _thinks(config.losses), config.losses.world > 0
+    member = model.config
+    images = member.num_frames + world
+    tokens = images * member.grid[0] * member.grid[1] + (member.num_full_tokens if thought else member.num_plan_tokens)
+    num_samples = config.steps * config.batch_size
+    return FitResult(
+        curves=curves, num_samples=num_samples, samples_per_s=num_samples / wall_s, tokens_per_s=num_samples * tokens / wall_s,
+        flops_per_token=train_flops_per_sample(member, thought=thought, world=world) / tokens, busy_s=busy_s, data_s=data_s, wall_s=wall_s,
+    )

@@ -1,0 +1,22 @@
+"""The physical limit that MFU is a share of: the best dense matrix product this machine does now."""
+
+import time
+
+import torch
+
+
+def measure_gemm_flops(*, threads: int, size: int = 1024, repeats: int = 12, device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
+    """FLOP/s of the fastest of `repeats` square products of `size`, after one to warm up."""
+    torch.set_num_threads(threads)
+    a, b = torch.randn(2, size, size, device=device, dtype=dtype)
+    best_s = float("inf")
+    for repeat in range(repeats + 1):
+        if device != "cpu":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        a @ b
+        if device != "cpu":
+            torch.cuda.synchronize()
+        if repeat:
+            best_s = min(best_s, time.perf_counter() - start)
+    return 2 * size**3 / best_s

@@ -1,0 +1,72 @@
+"""The reward-driven polish: which of its proposals should the model choose?
+
+With everything but the scorer frozen the proposals stand still, so each can be scored by the reward in the state it was made in, and the
+gradient of the expected reward is exact: sum over all proposals of probability times advantage ("all-action" policy gradient, Sutton et
+al. 2001), no sampling and no importance weights. A KL term to the scorer as it was keeps it from forgetting what imitation taught it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from motorworks.geometry.array import Array
+from motorworks.models.driving_model import DrivingModel, ModelInput
+from motorworks.train.batch import NO_JITTER, gather, look
+from motorworks.train.samples import Samples
+
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolishConfig:
+    """Steps of full-batch gradient ascent on the expected reward."""
+
+    steps: int = 200
+    lr: float = 1e-3
+    kl_weight: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.lr <= 0 or self.kl_weight < 0:
+            raise ValueError(f"steps and lr must be positive, kl_weight not negative: {self}")
+
+
+def polish(model: DrivingModel, samples: Samples, scores: Float[Array, "num proposal"], config: PolishConfig, *, batch_size: int = 256) -> list[dict[str, float]]:
+    """Trains the scorer's last layer in place; a row of curve every 10 steps. `scores` are of this model's own proposals, row by row."""
+    hidden = _hidden(model, samples, batch_size)
+    last, num = model.action.mlp[-1], model.config.num_proposals
+    weight, bias = last.weight.detach()[-num:].clone().requires_grad_(), last.bias.detach()[-num:].clone().requires_grad_()
+    reward = torch.from_numpy(np.asarray(scores, np.float32))
+    before = F.log_softmax(F.linear(hidden, weight, bias), dim=-1).detach()
+    optimizer, curve = torch.optim.Adam([weight, bias], config.lr), []
+    for step in range(config.steps):
+        now = F.log_softmax(F.linear(hidden, weight, bias), dim=-1)
+        expected = (now.exp() * reward).sum(-1).mean()
+        kl = (now.exp() * (now - before)).sum(-1).mean()
+        loss = config.kl_weight * kl - expected
+        if step % 10 == 0 or step == config.steps - 1:
+            chosen = reward.gather(1, now.argmax(-1, keepdim=True)).mean()
+            row = {"step": step, "loss": loss.item(), "expected_reward": expected.item(), "chosen_reward": chosen.item(), "kl": kl.item()}
+            curve.append(row | {"best_reward": reward.max(dim=-1).values.mean().item()})
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"polish step {step}: the loss is {loss.item()}; look for NaN in the proposal scores")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        last.weight[-num:], last.bias[-num:] = weight, bias
+    return curve
+
+
+@torch.no_grad()
+def _hidden(model: DrivingModel, samples: Samples, batch_size: int) -> Float[Tensor, "num width"]:
+    """What the scorer sees of every sample."""
+    rows, generator = [], np.random.default_rng(0)
+    for start in range(0, len(samples), batch_size):
+        batch = gather(samples, np.arange(start, min(start + batch_size, len(samples))), NO_JITTER, generator, world=False)
+        inputs, _ = look(model, batch, thought=False)
+        state = model(ModelInput(latents=inputs.latents, images_valid=inputs.images_valid, ego=inputs.ego, instruction_ids=inputs.instruction_ids)).state
+        rows.append(model.action.mlp[:-1](state))
+    return torch.cat(rows)

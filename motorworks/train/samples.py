@@ -1,0 +1,193 @@
+"""Samples: what a training step draws from. Struct of arrays, so a batch is a few numpy gathers."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, UInt8
+
+from motorworks.bodies.body import BODIES, Body
+from motorworks.datatypes.clip import Clip, Motion
+from motorworks.datatypes.observation import NUM_PAST_POSES
+from motorworks.datatypes.thought import Thought
+from motorworks.datatypes.trajectory import DT_S, NUM_STEPS, Trajectory
+from motorworks.geometry.array import Array
+from motorworks.geometry.se2 import compose, inverse, wrap_angle
+from motorworks.tokens.action import ActionCodec
+from motorworks.tokens.ego import EgoCodec
+from motorworks.tokens.image import ImageCodec
+from motorworks.tokens.text import DEFAULT_INSTRUCTION, TextCodec
+
+FRAME_GAP_STEPS = 4
+FORESIGHT_STEPS = 5
+MIN_VALID_STEPS = 10  # a sample with less than 1 s of future teaches little about driving
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """`frames` is shared; every other array has one row per sample. Index -1 means there is no such frame."""
+
+    frames: UInt8[Array, "frame 64 128 3"]
+    frame_index: Int64[Array, "num 2"]  # older (0.4 s ago), now
+    next_frame_index: Int64[Array, " num"]  # 0.5 s ahead
+    ego: Float[Array, "num ego"]  # tokens.ego
+    ego_valid: Bool[Array, " num"]  # false: no telemetry, `ego` holds the body only
+    instruction_ids: Int64[Array, "num 8"]
+    thought_ids: Int64[Array, "num 16"]  # a row of padding: no thought known
+    controls: Float[Array, "num 64 2"]  # normalised for the sample's body
+    controls_valid: Bool[Array, "num 64"]
+    speed_mps: Float[Array, " num"]
+    curvature_scale_per_m: Float[Array, " num"]  # of the body: what normalised curvature 1 means
+    distance_scale_m: Float[Array, " num"]  # of the body: a pose error that matters
+    weight: Float[Array, " num"]  # how often to draw it, relative to the others
+
+    def __post_init__(self) -> None:
+        num = len(self.frame_index)
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name != "frames" and len(value) != num:
+                raise ValueError(f"{item.name} has {len(value)} rows, frame_index has {num}")
+        if self.frames.dtype != np.uint8:
+            raise ValueError(f"frames must be uint8, got {self.frames.dtype}")
+        highest = max(int(self.frame_index.max(initial=-1)), int(self.next_frame_index.max(initial=-1)))
+        if highest >= len(self.frames):
+            raise ValueError(f"a sample points at frame {highest}, there are {len(self.frames)}")
+
+    def __len__(self) -> int:
+        return len(self.frame_index)
+
+    def select(self, index: Int64[Array, " some"] | Bool[Array, " num"]) -> "Samples":
+        """Some of the samples, over the same frames."""
+        return Samples(frames=self.frames, **{item.name: getattr(self, item.name)[index] for item in fields(self) if item.name != "frames"})
+
+
+def samples_from_clip(
+    clip: Clip, *, image_codec: ImageCodec | None = None, text_codec: TextCodec | None = None, stride: int = 2, weight: float = 1.0
+) -> Samples:
+    """Every `stride`-th step of a clip. Without motion the controls are invalid and only the world loss learns from it."""
+    image_codec, text_codec = image_codec or ImageCodec(), text_codec or TextCodec()
+    body, num = _body(clip.body), len(clip.timestamp_us)
+    steps = np.arange(0, num, stride)
+    controls, controls_valid = np.zeros((num, NUM_STEPS, 2), np.float32), np.zeros((num, NUM_STEPS), bool)
+    if clip.motion is not None:
+        controls, controls_valid = _future_controls(clip.motion, body)
+        steps = steps[controls_valid[steps].sum(axis=1) >= MIN_VALID_STEPS]
+    frames = np.zeros((0, image_codec.height_px, image_codec.width_px, 3), np.uint8)
+    older = now = ahead = np.full(len(steps), -1, np.int64)
+    if clip.frames is not None:
+        frames, now = image_codec.encode(clip.frames), steps
+        older = np.where(steps >= FRAME_GAP_STEPS, steps - FRAME_GAP_STEPS, -1)
+        ahead = np.where(steps + FORESIGHT_STEPS < num, steps + FORESIGHT_STEPS, -1)
+    instructions = clip.instructions or (DEFAULT_INSTRUCTION,) * num
+    thoughts: tuple[Thought | None, ...] = clip.thoughts or (None,) * num
+    action = ActionCodec(body=body)
+    return Samples(
+        frames=frames,
+        frame_index=np.stack([older, now], axis=1).astype(np.int64),
+        next_frame_index=ahead.astype(np.int64),
+        ego=_ego(clip, steps),
+        ego_valid=np.full(len(steps), clip.motion is not None),
+        instruction_ids=text_codec.encode_instruction(tuple(instructions[step] for step in steps)),
+        thought_ids=text_codec.encode_thought(tuple(thoughts[step] for step in steps)),
+        controls=controls[steps],
+        controls_valid=controls_valid[steps],
+        speed_mps=np.zeros(len(steps), np.float32) if clip.motion is None else clip.motion.speed_mps[steps].astype(np.float32),
+        curvature_scale_per_m=np.full(len(steps), action.curvature_scale_per_m, np.float32),
+        distance_scale_m=np.full(len(steps), action.distance_scale_m, np.float32),
+        weight=np.full(len(steps), weight, np.float32),
+    )
+
+
+def samples_from_arrays(
+    *,
+    images: UInt8[Array, "frame 64 128 3"],
+    frame_index: Int64[Array, "num 2"],
+    next_frame_index: Int64[Array, " num"] | None = None,
+    ego: Float[Array, "num ego"],
+    instructions: tuple[str, ...],
+    trajectory: Trajectory,
+    speed_mps: Float[Array, " num"],
+    body: Body,
+    thoughts: tuple[Thought | None, ...] | None = None,
+    weight: Float[Array, " num"] | None = None,
+) -> Samples:
+    """On-policy data: what the student saw, and what a teacher would have done there. Images are already encoded."""
+    num, action, text = len(frame_index), ActionCodec(body=body), TextCodec()
+    return Samples(
+        frames=images,
+        frame_index=np.asarray(frame_index, np.int64),
+        next_frame_index=np.full(num, -1, np.int64) if next_frame_index is None else np.asarray(next_frame_index, np.int64),
+        ego=np.asarray(ego, np.float32),
+        ego_valid=np.ones(num, bool),
+        instruction_ids=text.encode_instruction(instructions),
+        thought_ids=text.encode_thought(thoughts if thoughts is not None else (None,) * num),
+        controls=action.normalise(trajectory),
+        controls_valid=np.ones((num, NUM_STEPS), bool),
+        speed_mps=np.asarray(speed_mps, np.float32),
+        curvature_scale_per_m=np.full(num, action.curvature_scale_per_m, np.float32),
+        distance_scale_m=np.full(num, action.distance_scale_m, np.float32),
+        weight=np.ones(num, np.float32) if weight is None else np.asarray(weight, np.float32),
+    )
+
+
+def concat(parts: list[Samples]) -> Samples:
+    """All samples after one another; frame indices are shifted, missing frames stay missing."""
+    if not parts:
+        raise ValueError("no samples to concatenate: every clip was empty or too short")
+    offsets = np.cumsum([0, *(len(part.frames) for part in parts[:-1])])
+    joined = {item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Samples)}
+    for name in ("frame_index", "next_frame_index"):
+        indices = [getattr(part, name) for part in parts]
+        joined[name] = np.concatenate([np.where(index >= 0, index + offset, -1) for index, offset in zip(indices, offsets, strict=True)])
+    return Samples(**joined)
+
+
+def mirror(samples: Samples) -> Samples:
+    """Left and right swapped in images, motion and words. Only for worlds without a side of the road (the donkey's)."""
+    text = TextCodec()
+    return replace(
+        samples,
+        frames=samples.frames[:, :, ::-1].copy(),
+        ego=EgoCodec().mirror(samples.ego),
+        instruction_ids=text.mirror(samples.instruction_ids),
+        thought_ids=text.mirror(samples.thought_ids),
+        controls=samples.controls * np.array([1, -1], np.float32),
+    )
+
+
+def _body(name: str) -> Body:
+    if name not in BODIES:
+        raise ValueError(f"clip body {name!r} is not one of {tuple(BODIES)}; add it to bodies.body.BODIES")
+    return BODIES[name]
+
+
+def _future_controls(motion: Motion, body: Body) -> tuple[Float[Array, "time 64 2"], Bool[Array, "time 64"]]:
+    """Controls driven over each step and the 63 after it; the last step of a clip has no future and is never valid."""
+    speed, curvature = motion.speed_mps.astype(np.float64), motion.curvature_per_m.astype(np.float64)
+    num = len(speed)
+    if motion.kind == "simulated":
+        accel = np.diff(speed) / DT_S  # exact: what the body really did between two rows
+        distance = (speed[1:] + speed[:-1]) / 2 * DT_S
+        turned = wrap_angle(np.diff(motion.poses_world[:, 2]))
+        moving = np.abs(distance) > 0.03 * DT_S * body.max_speed_mps
+        driven = np.where(moving, turned / np.where(moving, distance, 1.0), curvature[1:])
+    else:
+        # sensors: differences of speed and yaw amplify noise, the reader's own estimates do not
+        accel, driven = (motion.accel_mps2[1:] + motion.accel_mps2[:-1]) / 2, (curvature[1:] + curvature[:-1]) / 2
+    rows = ActionCodec(body=body).normalise(Trajectory(accel_mps2=np.asarray(accel), curvature_per_m=driven))
+    ahead = np.arange(num)[:, None] + np.arange(NUM_STEPS)
+    valid = ahead < num - 1
+    controls = rows[np.minimum(ahead, num - 2)] * valid[..., None]
+    return controls.astype(np.float32), valid
+
+
+def _ego(clip: Clip, steps: Int64[Array, " some"]) -> Float[Array, "some ego"]:
+    codec, motion = EgoCodec(), clip.motion
+    if motion is None:
+        return codec.missing(len(steps), clip.body)
+    back = steps[:, None] - 1 - np.arange(NUM_PAST_POSES)
+    past_world = motion.poses_world[np.maximum(back, 0)]
+    past_rig = compose(inverse(motion.poses_world[steps])[:, None], past_world)
+    ego = codec.encode(motion.speed_mps[steps], motion.speed_mps[steps] * motion.curvature_per_m[steps], past_rig, clip.body)
+    early = steps < NUM_PAST_POSES  # the past before the clip is unknown, and says so
+    ego[early] = codec.without_history(ego[early])
+    return ego

@@ -1,0 +1,135 @@
+"""Tiny recordings of each foreign layout, made on the spot."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from motorworks.datatypes.clip import Clip, Motion
+from motorworks.datatypes.thought import Thought
+
+
+@pytest.fixture
+def make_tub(tmp_path: Path) -> Callable[..., Path]:
+    """`make_tub(name, num, ...)` writes a Donkeycar v2 tub at 20 Hz; `edit(index, record)` may change a record before it is written."""
+
+    def make(
+        name: str = "tub",
+        num: int = 100,
+        *,
+        created_at: float = 1.7e9,
+        deleted: tuple[int, ...] = (),
+        edit: Callable[[int, dict], object] | None = None,
+        angle: float = 0.0,
+        throttle: float = 0.5,
+    ) -> Path:
+        tub = tmp_path / name
+        (tub / "images").mkdir(parents=True)
+        lines = []
+        for index in range(num):
+            image = f"{index}_cam_image_array_.jpg"
+            Image.fromarray(np.full((24, 32, 3), (index * 2) % 250, np.uint8)).save(tub / "images" / image)
+            record = {
+                "_index": index,
+                "_session_id": "s_0",
+                "_timestamp_ms": 1_700_000_000_000 + 50 * index,
+                "cam/image_array": image,
+                "user/angle": angle,
+                "user/mode": "user",
+                "user/throttle": throttle,
+            }
+            if edit:
+                edit(index, record)
+            lines.append(json.dumps(record))
+        (tub / "catalog_0.catalog").write_text("\n".join(lines[:60]) + "\n")
+        (tub / "catalog_1.catalog").write_text("\n".join(lines[60:]) + "\n")
+        manifest = [
+            ["cam/image_array", "user/angle", "user/throttle", "user/mode"],
+            ["image_array", "float", "float", "str"],
+            {},
+            {"created_at": created_at},
+            {"paths": ["catalog_0.catalog", "catalog_1.catalog"], "current_index": num, "max_len": 60, "deleted_indexes": list(deleted)},
+        ]
+        (tub / "manifest.json").write_text("\n".join(json.dumps(line) for line in manifest) + "\n")
+        return tub
+
+    return make
+
+
+@pytest.fixture
+def make_segment(tmp_path: Path) -> Callable[..., Path]:
+    """`make_segment()` writes a comma2k19 segment: 5 s at 20 Hz, an arc at 10 m/s turning left at 0.1 rad/s, seen by a device 0.02 rad askew."""
+
+    def make(name: str = "0", route: str = "route_a", num: int = 100, edit: Callable[[dict[str, np.ndarray]], object] | None = None) -> Path:
+        segment = tmp_path / route / name
+        (segment / "global_pose").mkdir(parents=True)
+        times = 1000.0 + np.arange(num) * 0.05
+        yaw = 0.3 + 0.1 * (times - times[0])
+        radius_m, ahead_m = 100.0, 1.6
+        rear = np.stack([radius_m * (np.sin(yaw) - np.sin(yaw[0])), -radius_m * (np.cos(yaw) - np.cos(yaw[0])), 0 * yaw], -1)
+        enu_m = rear + ahead_m * np.stack([np.cos(yaw), np.sin(yaw), 0 * yaw], -1)
+        velocity = 10.0 * np.stack([np.cos(yaw), np.sin(yaw), 0 * yaw], -1)
+        # on the equator at longitude 0: east = +y, north = +z, up = +x
+        ecef_from_enu = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        device = yaw + 0.02
+        forward = np.stack([np.cos(device), np.sin(device), 0 * yaw], -1) @ ecef_from_enu.T
+        down = np.broadcast_to(ecef_from_enu @ [0.0, 0.0, -1.0], forward.shape)
+        rotation = np.stack([forward, np.cross(down, forward), down], axis=-1)
+        arrays = {
+            "frame_times": times,
+            "frame_positions": [6378137.0, 0, 0] + enu_m @ ecef_from_enu.T,
+            "frame_orientations": np.array([_quaternion(matrix) for matrix in rotation]),
+            "frame_velocities": velocity @ ecef_from_enu.T,
+        }
+        if edit:
+            edit(arrays)
+        for file, array in arrays.items():
+            with (segment / "global_pose" / file).open("wb") as out:
+                np.save(out, array)
+        return segment
+
+    return make
+
+
+@pytest.fixture
+def make_clip() -> Callable[..., Clip]:
+    """`make_clip(num, seed)`: smooth pictures and a real drive of random controls."""
+
+    def make(num: int = 40, seed: int = 0, *, recording_id: str = "r", frames: bool = True, height: int = 24, width: int = 32) -> Clip:
+        rng = np.random.default_rng(seed)
+        base = np.linspace(0, 200, height * width).reshape(height, width)
+        pictures = (base[None, :, :, None] * rng.uniform(0.6, 1, (1, 1, 1, 3)) + np.arange(num)[:, None, None, None]).astype(np.uint8)
+        values = rng.normal(size=(3, num)).astype(np.float32)
+        motion = Motion(kind="measured", poses_world=rng.normal(size=(num, 3)), speed_mps=values[0], accel_mps2=values[1], curvature_per_m=values[2])
+        thoughts = tuple(Thought(decision="stop", cause="a junction is near") if step % 3 else None for step in range(num))
+        return Clip(
+            recording_id=recording_id,
+            source="town",
+            body="car",
+            licence="CC0-1.0",
+            timestamp_us=np.arange(num, dtype=np.int64) * 100_000,
+            frames=pictures if frames else None,
+            motion=motion,
+            instructions=("follow the road",) * num,
+            thoughts=thoughts,
+            tags=("a",),
+        )
+
+    return make
+
+
+def _quaternion(matrix: np.ndarray) -> np.ndarray:
+    """w x y z of a rotation, by the largest of the four (Shepperd)."""
+    m, trace = matrix, np.trace(matrix)
+    squares = np.array([1 + trace, *(1 + 2 * np.diag(m) - trace)])
+    rows = [
+        [squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
+        [m[2, 1] - m[1, 2], squares[1], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
+        [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], squares[2], m[1, 2] + m[2, 1]],
+        [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[3]],
+    ]
+    row = np.array(rows[int(squares.argmax())])
+    return row / np.linalg.norm(row)
