@@ -11,7 +11,10 @@ from motorworks.geometry.array import Array
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """Ego motion on the clip's clock. `kind` says how far to trust it: measured, commanded (open loop), or simulated."""
+    """Ego motion on the clip's clock. `kind` says how far to trust it: measured, commanded (open loop), or simulated.
+
+    Poses and speeds are states at each time; acceleration and curvature of row t are held from t to t + 1, as in a Trajectory.
+    """
 
     kind: str
     poses_world: Float[Array, "time 3"]  # x_m y_m yaw_rad, local east-north-up, rear axle

@@ -75,6 +75,7 @@ class Output:
         self.thin_notes: list[str] = []
         self.volatile_patterns: list[str] = []
         self.counts: dict[str, dict[str, int]] = {}
+        self.root = shards.parent  # the artifacts folder, for the little that outlives a run: signing keys
         self._shards, self._step, self._code, self._progress = shards, step, code, progress
 
     def record(self, **values: Any) -> None:

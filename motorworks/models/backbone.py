@@ -24,10 +24,20 @@ class LlamaBackbone(nn.Module):
         super().__init__()
         self.decoder = LlamaModel(
             LlamaConfig(
-                vocab_size=1, hidden_size=config.dim, num_hidden_layers=config.depth, num_attention_heads=config.heads,
-                num_key_value_heads=config.kv_heads, intermediate_size=config.mlp_dim, max_position_embeddings=2048, use_cache=False, rms_norm_eps=1e-5,
-                rope_theta=100_000.0 if config.backbone == "smollm2-135m" else 10_000.0, bos_token_id=None, eos_token_id=None,
-                pad_token_id=None, attn_implementation="sdpa",
+                vocab_size=1,
+                hidden_size=config.dim,
+                num_hidden_layers=config.depth,
+                num_attention_heads=config.heads,
+                num_key_value_heads=config.kv_heads,
+                intermediate_size=config.mlp_dim,
+                max_position_embeddings=2048,
+                use_cache=False,
+                rms_norm_eps=1e-5,
+                rope_theta=100_000.0 if config.backbone == "smollm2-135m" else 10_000.0,
+                bos_token_id=None,
+                eos_token_id=None,
+                pad_token_id=None,
+                attn_implementation="sdpa",
             )
         )
         self.decoder.embed_tokens = nn.Identity()

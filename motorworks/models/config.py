@@ -91,7 +91,17 @@ def family(name: str) -> ModelConfig:
         raise ValueError(f"member {name!r} is not one of {FAMILY}")
     dim, depth, heads, kv_heads, mlp_dim, vision_dim, vision_depth, vision_heads, ratio, resampler_depth, latents = _DIAL[name]
     return ModelConfig(
-        dim=dim, depth=depth, heads=heads, kv_heads=kv_heads, mlp_dim=mlp_dim, vision_dim=vision_dim, vision_depth=vision_depth,
-        vision_heads=vision_heads, vision_mlp_ratio=ratio, resampler_depth=resampler_depth, latents_per_frame=latents,
-        vision_merge_after=0 if name in ("pico", "nano") else 1, backbone="smollm2-135m" if name == "base" else "llama-random",
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        kv_heads=kv_heads,
+        mlp_dim=mlp_dim,
+        vision_dim=vision_dim,
+        vision_depth=vision_depth,
+        vision_heads=vision_heads,
+        vision_mlp_ratio=ratio,
+        resampler_depth=resampler_depth,
+        latents_per_frame=latents,
+        vision_merge_after=0 if name in ("pico", "nano") else 1,
+        backbone="smollm2-135m" if name == "base" else "llama-random",
     )

@@ -172,4 +172,3 @@ def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -
     words = config.depth * (tokens * block + tokens * tokens * config.dim)  # causal attention: half of 2 T^2 d
     words += config.num_frames * queries * dim * config.dim
     return 2 * (3 * (eye + words) + eye * (config.num_frames - 1 + (1 if world else 0)))
-

@@ -94,7 +94,9 @@ def _look_at(seed: int) -> Look:
 def _draw_sky(frame: Array, yaw: float, look: Look) -> None:
     skyline = look.skyline_px
     num, horizon = len(skyline), int(CY_PX)
-    frame[:horizon] = look.sky
+    above, still = frame[:horizon].reshape(-1), look.sky.reshape(-1)
+    for i in range(len(above)):
+        above[i] = still[i]
     for u in range(frame.shape[1]):
         azimuth = yaw - np.arctan((u + 0.5 - CX_PX) / FOCAL_PX)
         for v in range(horizon - int(skyline[int(np.floor(azimuth / (2 * np.pi) * num)) % num]), horizon):
@@ -104,38 +106,35 @@ def _draw_sky(frame: Array, yaw: float, look: Look) -> None:
 @njit(cache=True, nogil=True)
 def _near_row(row: Array, x: int, y: int, step_x: int, step_y: int, paint: Array, width: int, noise: Array, colours: Array) -> None:
     """One sample a pixel, in 16.16 fixed point; blended where four paint pixels differ, so that markings have smooth edges."""
-    low = np.uint64(0xFF)
+    low, right, up = np.uint64(0xFF), np.uint64(1), np.uint64(width)
+    grains = np.uint64(GRAINS)
     for u in range(row.shape[0]):
-        at = (y >> 16) * width + (x >> 16)
+        # unsigned indices: nothing to wrap around
+        at = np.uint64((y >> 16) * width + (x >> 16))
         # the grain is finer than the paint, so near ground is not blocky
-        g = noise[(((y >> 15) & (NOISE_PX - 1)) * NOISE_PX) + ((x >> 15) & (NOISE_PX - 1))]
-        a, b, c, d = paint[at], paint[at + 1], paint[at + width], paint[at + width + 1]
-        rgb = colours[a * GRAINS + g]
+        g = np.uint64(noise[np.uint64((((y >> 15) & (NOISE_PX - 1)) * NOISE_PX) + ((x >> 15) & (NOISE_PX - 1)))])
+        a, b, c, d = paint[at], paint[at + right], paint[at + up], paint[at + up + right]
+        rgb = colours[np.uint64(a) * grains + g]
         if a != b or a != c or a != d:
             fx, fy = (x >> 8) & 255, (y >> 8) & 255
             wd = (fx * fy) >> 8
             wb, wc = fx - wd, fy - wd
-            wa = 256 - wb - wc - wd
-            rgb = (
-                rgb * np.uint64(wa)
-                + colours[b * GRAINS + g] * np.uint64(wb)
-                + colours[c * GRAINS + g] * np.uint64(wc)
-                + colours[d * GRAINS + g] * np.uint64(wd)
-            ) >> np.uint64(8)
+            rgb = rgb * np.uint64(256 - wb - wc - wd) + colours[np.uint64(b) * grains + g] * np.uint64(wb)
+            rgb = (rgb + colours[np.uint64(c) * grains + g] * np.uint64(wc) + colours[np.uint64(d) * grains + g] * np.uint64(wd)) >> np.uint64(8)
         row[u, 0], row[u, 1], row[u, 2] = rgb & low, (rgb >> np.uint64(16)) & low, (rgb >> np.uint64(32)) & low
         x += step_x
         y += step_y
 
 
 @njit(cache=True, nogil=True)
-def _far_row(sums: Array, x: int, y: int, step_x: int, step_y: int, paint: Array, width: int, height: int, colours: Array) -> None:
+def _far_row(sums: Array, x: int, y: int, step_x: int, step_y: int, paint: Array, width: int, height: int, plain: Array) -> None:
     """Add one sample a pixel to the row's packed sums; beyond the painted area everything is grass."""
     for u in range(len(sums)):
         ix, iy = x >> 16, y >> 16
         material = GRASS
         if 0 <= ix < width and 0 <= iy < height:
-            material = paint[iy * width + ix]
-        sums[u] += colours[material * GRAINS + GRAINS // 2]
+            material = paint[np.uint64(iy * width + ix)]
+        sums[u] += plain[np.uint64(material)]
         x += step_x
         y += step_y
 
@@ -146,12 +145,13 @@ def _draw_ground(frame: Array, x0: float, y0: float, yaw: float, paint: Array, n
     c, s = np.cos(yaw), np.sin(yaw)
     height, width = paint.shape
     flat, grain, columns = paint.ravel(), noise.ravel(), frame.shape[1]
-    sums = np.empty(columns, np.uint64)
+    sums, plain = np.empty(columns, np.uint64), np.empty(look.ground.shape[1] // GRAINS, np.uint64)
     one = 65536.0 / PAINT_M_PER_PX
     for v in range(int(CY_PX), frame.shape[0]):
         colours = look.ground[v - int(CY_PX)]
+        plain[:] = colours[GRAINS // 2 :: GRAINS]
         covers = FOCAL_PX * CAMERA_HEIGHT_M / max(v - CY_PX, 0.3) - FOCAL_PX * CAMERA_HEIGHT_M / (v + 1 - CY_PX)
-        taps = min(max(int(covers / 0.5 + 0.5), 1), 8)
+        taps = min(max(int(covers / 0.6 + 0.5), 1), 7)
         sums[:] = 0
         for tap in range(taps):
             depth = FOCAL_PX * CAMERA_HEIGHT_M / (v + (tap + 0.5) / taps - CY_PX)
@@ -163,7 +163,7 @@ def _draw_ground(frame: Array, x0: float, y0: float, yaw: float, paint: Array, n
             if taps == 1 and low_x > 0 and low_y > 0 and high_x < width - 2 and high_y < height - 2:
                 _near_row(frame[v], x - 32768, y - 32768, step_x, step_y, flat, width, grain, colours)
             else:
-                _far_row(sums, x, y, step_x, step_y, flat, width, height, colours)
+                _far_row(sums, x, y, step_x, step_y, flat, width, height, plain)
         if sums[0] > 0:
             _spread_row(frame[v], sums, taps)
 
@@ -171,11 +171,12 @@ def _draw_ground(frame: Array, x0: float, y0: float, yaw: float, paint: Array, n
 @njit(cache=True, nogil=True)
 def _spread_row(row: Array, sums: Array, taps: int) -> None:
     """Packed sums to the mean colour."""
+    share, low = np.uint64(65536 // taps + 1), np.uint64(0xFFFF)  # a product is ten times faster than a division
     for u in range(len(sums)):
         rgb = sums[u]
-        row[u, 0] = (rgb & np.uint64(0xFFFF)) // np.uint64(taps)
-        row[u, 1] = ((rgb >> np.uint64(16)) & np.uint64(0xFFFF)) // np.uint64(taps)
-        row[u, 2] = ((rgb >> np.uint64(32)) & np.uint64(0xFFFF)) // np.uint64(taps)
+        row[u, 0] = ((rgb & low) * share) >> np.uint64(16)
+        row[u, 1] = (((rgb >> np.uint64(16)) & low) * share) >> np.uint64(16)
+        row[u, 2] = (((rgb >> np.uint64(32)) & low) * share) >> np.uint64(16)
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -55,7 +55,7 @@ class _Tape:
 
     def record_plan(self, env: int, plan: Plan, *, trajectory: bool) -> None:
         if trajectory:
-            # a perturbed policy's label is its clean plan, not what was executed
+            # one proposal only is a label beside what was executed: see policy.noise.Perturbed
             kept = plan.trajectory if plan.proposals is None or plan.proposals.accel_mps2.shape[1] != 1 else plan.proposals[:, 0]
             self.plans.append((np.asarray(kept.accel_mps2[env], np.float32), np.asarray(kept.curvature_per_m[env], np.float32)))
         self.thoughts.append(plan.thoughts[env] if plan.thoughts is not None else None)

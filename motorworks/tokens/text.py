@@ -9,7 +9,13 @@ from motorworks.datatypes.thought import CAUSES, DECISIONS, Thought
 from motorworks.geometry.array import Array
 
 INSTRUCTIONS = (
-    "follow the road", "turn left ahead", "turn left now", "turn right ahead", "turn right now", "go straight ahead", "go straight now",
+    "follow the road",
+    "turn left ahead",
+    "turn left now",
+    "turn right ahead",
+    "turn right now",
+    "go straight ahead",
+    "go straight now",
 )
 DEFAULT_INSTRUCTION = INSTRUCTIONS[0]
 PAD, BEGIN, END = "<pad>", "<begin>", "<end>"

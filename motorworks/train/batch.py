@@ -11,23 +11,8 @@ from torch import Tensor
 from motorworks.geometry.array import Array
 from motorworks.models.driving_model import DrivingModel, ModelInput
 from motorworks.tokens.ego import EgoCodec
+from motorworks.train.fit_config import Jitter
 from motorworks.train.samples import Samples
-
-
-@dataclass(frozen=True, kw_only=True)
-class Jitter:
-    """What is hidden or changed at random: the past, the camera, the light."""
-
-    ego_history_dropout_frac: float = 0.5
-    image_dropout_frac: float = 0.02
-    brightness_frac: float = 0.2
-    contrast_frac: float = 0.2
-
-    def __post_init__(self) -> None:
-        for name in ("ego_history_dropout_frac", "image_dropout_frac", "brightness_frac", "contrast_frac"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)} must be in 0..1")
-
 
 NO_JITTER = Jitter(ego_history_dropout_frac=0, image_dropout_frac=0, brightness_frac=0, contrast_frac=0)
 

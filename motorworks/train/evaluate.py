@@ -4,10 +4,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 from motorworks.models.driving_model import DrivingModel, best_proposal
 from motorworks.train.batch import NO_JITTER, gather, look
-from motorworks.train.samples import Samples
+from motorworks.train.losses import latent_error
+from motorworks.train.samples import FORESIGHT_STEPS, Samples, samples_from_clip
 
 
 @torch.inference_mode()
@@ -23,3 +25,25 @@ def best_controls(model: DrivingModel, samples: Samples, *, threads: int | None 
         controls, logits = model.plan_from_latents(inputs.latents, inputs.images_valid, inputs.ego, inputs.instruction_ids)
         rows.append(best_proposal(controls, logits).numpy())
     return np.concatenate(rows)
+
+
+@torch.inference_mode()
+def surprise(model: DrivingModel, clip: Clip, *, threads: int | None = None, batch_size: int = 256) -> Float[Array, " time"]:
+    """How far what came was from what the world head expected 0.5 s before, per step of the clip; NaN where nothing was expected yet.
+
+    Smooth L1 between latents, as in training, given the controls that were really driven.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model.eval()
+    samples = samples_from_clip(clip, stride=1)
+    out = np.full(len(clip.timestamp_us), np.nan)
+    generator = np.random.default_rng(0)
+    for start in range(0, len(samples), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(samples)))
+        batch = gather(samples, rows, NO_JITTER, generator)
+        inputs, target = look(model, batch, thought=False)
+        error = latent_error(model(inputs).next_latents, target).numpy()
+        known = (samples.next_frame_index[rows] >= 0) & (samples.frame_index[rows, 1] >= 0)
+        out[samples.step[rows][known] + FORESIGHT_STEPS] = error[known]
+    return out

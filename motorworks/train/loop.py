@@ -3,56 +3,17 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
-from motorworks.train.batch import Batch, Jitter, draw_order, gather, look
+from motorworks.train.batch import Batch, draw_order, gather, look
+from motorworks.train.fit_config import FitConfig, LossWeights
 from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, WorldLoss
 from motorworks.train.optim import adamw, learning_rate
 from motorworks.train.samples import Samples
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossWeights:
-    """How much each loss counts; 0 leaves it, and what only it needs, out of the computation."""
-
-    action: float = 1.0
-    reasoned: float = 0.3
-    language: float = 0.2
-    world: float = 0.2
-
-    def __post_init__(self) -> None:
-        if min(self.action, self.reasoned, self.language, self.world) < 0 or self.action + self.reasoned + self.language + self.world == 0:
-            raise ValueError(f"loss weights must not be negative, and one must be positive: {self}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """One training run. Counted in steps, not seconds, so that it can be repeated; batch size and steps bound its cost."""
-
-    steps: int
-    batch_size: int = 64
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    warmup_frac: float = 0.05
-    final_lr_frac: float = 0.05
-    grad_clip: float = 1.0
-    seed: int = 0
-    precision: str = "fp32"
-    losses: LossWeights = field(default_factory=LossWeights)
-    jitter: Jitter = field(default_factory=Jitter)
-    record_every: int = 10
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision {self.precision!r} is not fp32 or bf16")
-        if min(self.steps, self.batch_size, self.record_every) < 1:
-            raise ValueError(f"steps, batch_size and record_every must be at least 1: {self}")
-        if self.lr <= 0 or self.weight_decay < 0 or self.grad_clip <= 0 or not 0 <= self.warmup_frac < 1 or not 0 <= self.final_lr_frac <= 1:
-            raise ValueError(f"lr, weight_decay, grad_clip, warmup_frac or final_lr_frac out of range: {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +118,12 @@ def _result(model: DrivingModel, config: FitConfig, curves: list[dict[str, float
     tokens = images * member.grid[0] * member.grid[1] + (member.num_full_tokens if thought else member.num_plan_tokens)
     num_samples = config.steps * config.batch_size
     return FitResult(
-        curves=curves, num_samples=num_samples, samples_per_s=num_samples / wall_s, tokens_per_s=num_samples * tokens / wall_s,
-        flops_per_token=train_flops_per_sample(member, thought=thought, world=world) / tokens, busy_s=busy_s, data_s=data_s, wall_s=wall_s,
+        curves=curves,
+        num_samples=num_samples,
+        samples_per_s=num_samples / wall_s,
+        tokens_per_s=num_samples * tokens / wall_s,
+        flops_per_token=train_flops_per_sample(member, thought=thought, world=world) / tokens,
+        busy_s=busy_s,
+        data_s=data_s,
+        wall_s=wall_s,
     )

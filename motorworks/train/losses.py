@@ -101,7 +101,11 @@ class WorldLoss:
         if batch.next_latents is None:
             raise ValueError("the world loss needs next_latents in the batch")
         counted = ((batch.next_row >= 0) & (batch.image_row[:, 1] >= 0)).float()
-        target = batch.next_latents.float()
-        error = F.smooth_l1_loss(output.next_latents.float(), target, reduction="none").mean(dim=(1, 2))
+        error = latent_error(output.next_latents, batch.next_latents)
         loss = (error * counted).sum() / counted.sum().clamp(min=1)
         return loss, {"world": loss.detach()}
+
+
+def latent_error(foreseen_BLC: Float[Tensor, "b l c"], seen_BLC: Float[Tensor, "b l c"]) -> Float[Tensor, " b"]:
+    """Smooth L1 per sample between latents, which have unit variance over images."""
+    return F.smooth_l1_loss(foreseen_BLC.float(), seen_BLC.float(), reduction="none").mean(dim=(1, 2))

@@ -5,8 +5,6 @@ gradient of the expected reward is exact: sum over all proposals of probability 
 al. 2001), no sampling and no importance weights. A KL term to the scorer as it was keeps it from forgetting what imitation taught it.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -16,21 +14,9 @@ from torch.nn import functional as F
 from motorworks.geometry.array import Array
 from motorworks.models.driving_model import DrivingModel, ModelInput
 from motorworks.train.batch import NO_JITTER, gather, look
+from motorworks.train.fit_config import PolishConfig
 from motorworks.train.samples import Samples
 
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolishConfig:
-    """Steps of full-batch gradient ascent on the expected reward."""
-
-    steps: int = 200
-    lr: float = 1e-3
-    kl_weight: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.lr <= 0 or self.kl_weight < 0:
-            raise ValueError(f"steps and lr must be positive, kl_weight not negative: {self}")
 
 
 def polish(model: DrivingModel, samples: Samples, scores: Float[Array, "num proposal"], config: PolishConfig, *, batch_size: int = 256) -> list[dict[str, float]]:

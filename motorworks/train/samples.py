@@ -9,13 +9,13 @@ from motorworks.bodies.body import BODIES, Body
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.observation import NUM_PAST_POSES
 from motorworks.datatypes.thought import Thought
-from motorworks.datatypes.trajectory import DT_S, NUM_STEPS, Trajectory
+from motorworks.datatypes.trajectory import NUM_STEPS, Trajectory
 from motorworks.geometry.array import Array
-from motorworks.geometry.se2 import compose, inverse, wrap_angle
+from motorworks.geometry.se2 import compose, inverse
 from motorworks.tokens.action import ActionCodec
 from motorworks.tokens.ego import EgoCodec
 from motorworks.tokens.image import ImageCodec
-from motorworks.tokens.text import DEFAULT_INSTRUCTION, TextCodec
+from motorworks.tokens.text import DEFAULT_INSTRUCTION, PAD_ID, TextCodec
 
 FRAME_GAP_STEPS = 4
 FORESIGHT_STEPS = 5
@@ -39,6 +39,7 @@ class Samples:
     curvature_scale_per_m: Float[Array, " num"]  # of the body: what normalised curvature 1 means
     distance_scale_m: Float[Array, " num"]  # of the body: a pose error that matters
     weight: Float[Array, " num"]  # how often to draw it, relative to the others
+    step: Int64[Array, " num"]  # of its clip or tape
 
     def __post_init__(self) -> None:
         num = len(self.frame_index)
@@ -59,11 +60,27 @@ class Samples:
         """Some of the samples, over the same frames."""
         return Samples(frames=self.frames, **{item.name: getattr(self, item.name)[index] for item in fields(self) if item.name != "frames"})
 
+    def reweighted(self, factor: float) -> "Samples":
+        """The same, drawn `factor` times as often beside others."""
+        return replace(self, weight=(self.weight * factor).astype(np.float32))
+
+    @property
+    def has_thought(self) -> Bool[Array, " num"]:
+        """Whether decision and cause are labelled."""
+        return (self.thought_ids != PAD_ID).any(axis=1)
+
 
 def samples_from_clip(
-    clip: Clip, *, image_codec: ImageCodec | None = None, text_codec: TextCodec | None = None, stride: int = 2, weight: float = 1.0
+    clip: Clip,
+    *,
+    image_codec: ImageCodec | None = None,
+    text_codec: TextCodec | None = None,
+    stride: int = 2,
+    weight: float | Float[Array, " time"] = 1.0,
+    imitate: bool = True,
 ) -> Samples:
-    """Every `stride`-th step of a clip. Without motion the controls are invalid and only the world loss learns from it."""
+    """Every `stride`-th step of a clip. Without motion, or where it is not to be imitated, the controls are invalid and only the
+    world loss learns from it. `weight` is one number or one per step of the clip."""
     image_codec, text_codec = image_codec or ImageCodec(), text_codec or TextCodec()
     body, num = _body(clip.body), len(clip.timestamp_us)
     steps = np.arange(0, num, stride)
@@ -71,6 +88,7 @@ def samples_from_clip(
     if clip.motion is not None:
         controls, controls_valid = _future_controls(clip.motion, body)
         steps = steps[controls_valid[steps].sum(axis=1) >= MIN_VALID_STEPS]
+        controls_valid &= imitate
     frames = np.zeros((0, image_codec.height_px, image_codec.width_px, 3), np.uint8)
     older = now = ahead = np.full(len(steps), -1, np.int64)
     if clip.frames is not None:
@@ -93,7 +111,8 @@ def samples_from_clip(
         speed_mps=np.zeros(len(steps), np.float32) if clip.motion is None else clip.motion.speed_mps[steps].astype(np.float32),
         curvature_scale_per_m=np.full(len(steps), action.curvature_scale_per_m, np.float32),
         distance_scale_m=np.full(len(steps), action.distance_scale_m, np.float32),
-        weight=np.full(len(steps), weight, np.float32),
+        weight=np.broadcast_to(np.asarray(weight, np.float32), (num,))[steps].copy(),
+        step=steps,
     )
 
 
@@ -109,6 +128,7 @@ def samples_from_arrays(
     body: Body,
     thoughts: tuple[Thought | None, ...] | None = None,
     weight: Float[Array, " num"] | None = None,
+    step: Int64[Array, " num"] | None = None,
 ) -> Samples:
     """On-policy data: what the student saw, and what a teacher would have done there. Images are already encoded."""
     num, action, text = len(frame_index), ActionCodec(body=body), TextCodec()
@@ -126,6 +146,7 @@ def samples_from_arrays(
         curvature_scale_per_m=np.full(num, action.curvature_scale_per_m, np.float32),
         distance_scale_m=np.full(num, action.distance_scale_m, np.float32),
         weight=np.ones(num, np.float32) if weight is None else np.asarray(weight, np.float32),
+        step=np.zeros(num, np.int64) if step is None else np.asarray(step, np.int64),
     )
 
 
@@ -162,18 +183,10 @@ def _body(name: str) -> Body:
 
 def _future_controls(motion: Motion, body: Body) -> tuple[Float[Array, "time 64 2"], Bool[Array, "time 64"]]:
     """Controls driven over each step and the 63 after it; the last step of a clip has no future and is never valid."""
-    speed, curvature = motion.speed_mps.astype(np.float64), motion.curvature_per_m.astype(np.float64)
-    num = len(speed)
-    if motion.kind == "simulated":
-        accel = np.diff(speed) / DT_S  # exact: what the body really did between two rows
-        distance = (speed[1:] + speed[:-1]) / 2 * DT_S
-        turned = wrap_angle(np.diff(motion.poses_world[:, 2]))
-        moving = np.abs(distance) > 0.03 * DT_S * body.max_speed_mps
-        driven = np.where(moving, turned / np.where(moving, distance, 1.0), curvature[1:])
-    else:
-        # sensors: differences of speed and yaw amplify noise, the reader's own estimates do not
-        accel, driven = (motion.accel_mps2[1:] + motion.accel_mps2[:-1]) / 2, (curvature[1:] + curvature[:-1]) / 2
-    rows = ActionCodec(body=body).normalise(Trajectory(accel_mps2=np.asarray(accel), curvature_per_m=driven))
+    num = len(motion.speed_mps)
+    # row t of a motion is held from t to t + 1, so the last row belongs to no step of the clip
+    driven = Trajectory(accel_mps2=motion.accel_mps2[:-1].astype(np.float64), curvature_per_m=motion.curvature_per_m[:-1].astype(np.float64))
+    rows = ActionCodec(body=body).normalise(driven)
     ahead = np.arange(num)[:, None] + np.arange(NUM_STEPS)
     valid = ahead < num - 1
     controls = rows[np.minimum(ahead, num - 2)] * valid[..., None]
@@ -187,7 +200,9 @@ def _ego(clip: Clip, steps: Int64[Array, " some"]) -> Float[Array, "some ego"]:
     back = steps[:, None] - 1 - np.arange(NUM_PAST_POSES)
     past_world = motion.poses_world[np.maximum(back, 0)]
     past_rig = compose(inverse(motion.poses_world[steps])[:, None], past_world)
-    ego = codec.encode(motion.speed_mps[steps], motion.speed_mps[steps] * motion.curvature_per_m[steps], past_rig, clip.body)
+    # the curvature of row t is what the driver does next: an eye on it would read the answer off the question
+    driven = np.where(steps > 0, motion.curvature_per_m[np.maximum(steps - 1, 0)], 0.0)
+    ego = codec.encode(motion.speed_mps[steps], motion.speed_mps[steps] * driven, past_rig, clip.body)
     early = steps < NUM_PAST_POSES  # the past before the clip is unknown, and says so
     ego[early] = codec.without_history(ego[early])
     return ego

@@ -43,8 +43,12 @@ class Glass:
 
 def _observe(grey: int, *, first: tuple[bool, ...] = (False, False)) -> Observation:
     return Observation(
-        frames=np.full((2, 144, 256, 3), grey, np.uint8), speed_mps=np.full(2, 5.0), yaw_rate_radps=np.zeros(2), past_poses_rig=np.ones((2, 16, 3)),
-        instructions=("follow the road",) * 2, first=np.array(first),
+        frames=np.full((2, 144, 256, 3), grey, np.uint8),
+        speed_mps=np.full(2, 5.0),
+        yaw_rate_radps=np.zeros(2),
+        past_poses_rig=np.ones((2, 16, 3)),
+        instructions=("follow the road",) * 2,
+        first=np.array(first),
     )
 
 

@@ -12,9 +12,10 @@ from motorworks.datatypes.trajectory import Trajectory
 from motorworks.models.config import family
 from motorworks.models.driving_model import DrivingModel
 from motorworks.tokens.ego import EgoCodec
-from motorworks.train.batch import NO_JITTER, Jitter, draw_order, gather
+from motorworks.train.batch import NO_JITTER, draw_order, gather
 from motorworks.train.checkpoint import load, save
-from motorworks.train.loop import FitConfig, LossWeights, fit
+from motorworks.train.fit_config import FitConfig, Jitter, LossWeights
+from motorworks.train.loop import fit
 from motorworks.train.samples import Samples, samples_from_arrays
 
 
@@ -26,10 +27,15 @@ def _samples(num: int = 32) -> Samples:
     images = np.clip(128 + 90 * ramp + generator.normal(size=(num + 5, 64, 128, 3)) * 8, 0, 255).astype(np.uint8)
     here = np.arange(num)
     return samples_from_arrays(
-        images=images, frame_index=np.stack([np.where(here < 4, -1, here - 4), here], axis=1), next_frame_index=here + 5,
-        ego=EgoCodec().encode(np.full(num, 8.0), np.zeros(num), None), instructions=("follow the road",) * num,
+        images=images,
+        frame_index=np.stack([np.where(here < 4, -1, here - 4), here], axis=1),
+        next_frame_index=here + 5,
+        ego=EgoCodec().encode(np.full(num, 8.0), np.zeros(num), None),
+        instructions=("follow the road",) * num,
         trajectory=Trajectory(accel_mps2=np.full((num, 64), 0.5), curvature_per_m=np.repeat(0.05 * side[:num, None], 64, axis=1)),
-        speed_mps=np.full(num, 8.0), body=CAR, thoughts=(Thought(decision="keep going", cause="the road is clear"),) * num,
+        speed_mps=np.full(num, 8.0),
+        body=CAR,
+        thoughts=(Thought(decision="keep going", cause="the road is clear"),) * num,
     )
 
 

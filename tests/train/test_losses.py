@@ -19,15 +19,26 @@ def _pair(num: int = 4, proposals: int = 6) -> tuple[ModelOutput, Batch]:
     controls = torch.randn(num, 64, 2, generator=generator) * 0.3
     batch = Batch(
         images=torch.zeros(0, 64, 128, 3, dtype=torch.uint8),
-        image_row=torch.zeros(num, 2, dtype=torch.int64), next_row=torch.zeros(num, dtype=torch.int64),
-        gain=torch.zeros(0), offset=torch.zeros(0), ego=torch.zeros(num, 30), instruction_ids=torch.zeros(num, 8, dtype=torch.int64),
-        thought_ids=torch.randint(1, 40, (num, 16), generator=generator), controls=controls, controls_valid=torch.ones(num, 64, dtype=torch.bool),
-        speed_mps=torch.full((num,), 5.0), curvature_scale_per_m=torch.full((num,), 0.1), distance_scale_m=torch.full((num,), 10.0),
+        image_row=torch.zeros(num, 2, dtype=torch.int64),
+        next_row=torch.zeros(num, dtype=torch.int64),
+        gain=torch.zeros(0),
+        offset=torch.zeros(0),
+        ego=torch.zeros(num, 30),
+        instruction_ids=torch.zeros(num, 8, dtype=torch.int64),
+        thought_ids=torch.randint(1, 40, (num, 16), generator=generator),
+        controls=controls,
+        controls_valid=torch.ones(num, 64, dtype=torch.bool),
+        speed_mps=torch.full((num,), 5.0),
+        curvature_scale_per_m=torch.full((num,), 0.1),
+        distance_scale_m=torch.full((num,), 10.0),
         next_latents=torch.nn.functional.layer_norm(torch.randn(num, 8, 16, generator=generator), (16,)),
     )
     output = ModelOutput(
-        latents=torch.zeros(num, 2, 8, 16), state=torch.zeros(num, 4), controls=torch.randn(num, proposals, 64, 2, generator=generator),
-        logits=torch.randn(num, proposals, generator=generator), next_latents=torch.randn(num, 8, 16, generator=generator),
+        latents=torch.zeros(num, 2, 8, 16),
+        state=torch.zeros(num, 4),
+        controls=torch.randn(num, proposals, 64, 2, generator=generator),
+        logits=torch.randn(num, proposals, generator=generator),
+        next_latents=torch.randn(num, 8, 16, generator=generator),
         thought_logits=torch.randn(num, 16, 42, generator=generator),
     )
     return output, batch

@@ -21,16 +21,21 @@ def driven_clip(num: int = 90, *, motion: bool = True, frames: bool = True) -> C
     pose, speed, curvature = np.zeros(3), np.array(6.0), np.array(0.0)
     rows = []
     for step in range(num):
-        rows.append((*pose, speed, curvature))
-        pose, speed, curvature, _ = respond(CAR, pose, speed, curvature, np.array(np.sin(step / 9)), np.array(0.05 * np.cos(step / 7)))
+        before = (*pose, speed)
+        pose, speed, curvature, accel = respond(CAR, pose, speed, curvature, np.array(np.sin(step / 9)), np.array(0.05 * np.cos(step / 7)))
+        rows.append((*before, curvature, accel))  # controls of a row are held until the next
     table = np.array(rows)
-    state = Motion(
-        kind="simulated", poses_world=table[:, :3], speed_mps=table[:, 3], accel_mps2=np.gradient(table[:, 3], 0.1), curvature_per_m=table[:, 4]
-    )
+    state = Motion(kind="simulated", poses_world=table[:, :3], speed_mps=table[:, 3], accel_mps2=table[:, 5], curvature_per_m=table[:, 4])
     return Clip(
-        recording_id="r", source="town", body="car", licence="CC0-1.0", timestamp_us=np.arange(num) * 100_000, motion=state if motion else None,
+        recording_id="r",
+        source="town",
+        body="car",
+        licence="CC0-1.0",
+        timestamp_us=np.arange(num) * 100_000,
+        motion=state if motion else None,
         frames=generator.integers(0, 256, (num, 64, 128, 3), dtype=np.uint8) if frames else None,
-        instructions=("turn left ahead",) * num, thoughts=(Thought(decision="turn left", cause="the route turns left"), *(None,) * (num - 1)),
+        instructions=("turn left ahead",) * num,
+        thoughts=(Thought(decision="turn left", cause="the route turns left"), *(None,) * (num - 1)),
     )
 
 
@@ -92,8 +97,12 @@ def test_mirror_is_an_involution():
 
 def test_on_policy_arrays_and_bad_indices():
     arrays = {
-        "images": np.zeros((2, 64, 128, 3), np.uint8), "ego": samples_from_clip(driven_clip()).ego[:2], "instructions": ("follow the road",) * 2,
-        "trajectory": Trajectory(accel_mps2=np.ones((2, 64)), curvature_per_m=np.full((2, 64), 0.05)), "speed_mps": np.array([3.0, 4.0]), "body": CAR,
+        "images": np.zeros((2, 64, 128, 3), np.uint8),
+        "ego": samples_from_clip(driven_clip()).ego[:2],
+        "instructions": ("follow the road",) * 2,
+        "trajectory": Trajectory(accel_mps2=np.ones((2, 64)), curvature_per_m=np.full((2, 64), 0.05)),
+        "speed_mps": np.array([3.0, 4.0]),
+        "body": CAR,
     }
     samples = samples_from_arrays(frame_index=np.array([[-1, 0], [0, 1]]), **arrays)
     assert samples.controls_valid.all() and np.allclose(samples.controls[..., 1], 0.5) and np.allclose(samples.controls[..., 0], 1 / 3)
@@ -101,3 +110,17 @@ def test_on_policy_arrays_and_bad_indices():
         samples_from_arrays(frame_index=np.array([[-1, 0], [0, 2]]), **arrays)
     with pytest.raises(ValueError, match="weight has 1 rows"):
         replace(samples, weight=np.ones(1, np.float32))
+
+
+def test_what_the_driver_does_next_is_not_in_the_question():
+    clip = driven_clip()
+    assert clip.motion is not None
+    now = 30
+    future = np.arange(90) >= now
+    changed = replace(
+        clip.motion,
+        accel_mps2=np.where(future, -1.0, clip.motion.accel_mps2),
+        curvature_per_m=np.where(future, 0.15, clip.motion.curvature_per_m),
+    )
+    one, other = (samples_from_clip(item, stride=1).select(np.array([now])) for item in (clip, replace(clip, motion=changed)))
+    assert np.array_equal(one.ego, other.ego) and not np.array_equal(one.controls, other.controls)

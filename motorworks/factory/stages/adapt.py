@@ -87,7 +87,7 @@ def _questions(config: AdaptConfig, inputs: Inputs) -> Any:
 def _infer(graphs: Any, shape: Any, config: AdaptConfig) -> Any:
     from motorworks.drive.runtime import OrtInfer
 
-    return OrtInfer.from_graphs({name: Path(path).read_bytes() for name, path in graphs.items()}, shape.num_frames, shape.frame_gap_steps, threads=config.threads)
+    return OrtInfer.from_graphs(graphs, num_frames=shape.num_frames, frame_gap_steps=shape.frame_gap_steps, threads=config.threads)
 
 
 def _trial_bundle(scratch: Path, graphs: Any, shape: Any) -> Any:

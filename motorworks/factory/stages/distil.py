@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from motorworks.factory.artifact import Inputs
+from motorworks.factory.stages.fit_model import curve_rows
 from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_world, learn_on_policy
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
@@ -41,10 +42,11 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
     clips = load_samples(inputs.one("samples").path / "samples.npz")
     warm = [] if start else fit(model, clips, config.warm_start, threads=config.loop.threads).curves
+    warm = curve_rows(warm)
     world, scenarios = fresh_world(config.loop, inputs)
     curve, rounds = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), clips, scenarios, world, out)
     offset = warm[-1]["step"] if warm else 0
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in curve]))
     out.volatile("rounds.json").write_text(json.dumps(rounds))
-    out.record(rounds=rounds, num_params=num_params(family(config.student)), share_of_parent_frac=share, last_loss=curve[-1]["loss"])
+    out.record(rounds=rounds, params=num_params(family(config.student)), share_of_parent_frac=share, last_loss=curve[-1]["loss"])

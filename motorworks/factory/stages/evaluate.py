@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.fingerprint import digest
-from motorworks.factory.stages.strips import draw_strips
+from motorworks.factory.stages.strips import choose_drives, draw_strips
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     open_rows = open_loop_rows(inputs, stride=config.open_loop_stride, threads=config.threads)
     (out.path / "open_loop.json").write_text(json.dumps(open_rows, indent=1))
     completion = [of.get("route_completion_frac", 0.0) for of in per_scenario[RELEASED]]
-    draw_strips(out, makers[RELEASED](), _scenarios(config), completion, threads=config.threads)
+    _film(config, makers[RELEASED](), completion, out)
     out.record(**{f"{name}_completion_frac": row["mean"] for name in scores for row in rows if row["policy"] == name and row["metric"] == "route_completion_frac"})
     if not open_rows:
         out.thin("No real recording was held out, so there is no open-loop table: give --clips with two or more recordings of a kind.")
@@ -98,8 +98,8 @@ def int8_policy(folder: Path, name: str, threads: int) -> "Policy":
     from motorworks.drive.runtime import OrtInfer
     from motorworks.policy.model import ModelPolicy
 
-    graphs = {graph: (folder / f"{graph}.onnx").read_bytes() for graph in ("vision", "plan", "think")}
-    return ModelPolicy(OrtInfer.from_graphs(graphs, 2, 4, threads=threads), name=name, think_every=1)
+    graphs = {graph: folder / f"{graph}.onnx" for graph in ("vision", "plan", "think")}
+    return ModelPolicy(OrtInfer.from_graphs(graphs, threads=threads), name=name, think_every=1)
 
 
 def _drive(config: EvaluateConfig, names: dict[str, str], makers: "dict[str, Callable[[], Policy]]", key: str, folder: Path) -> None:
@@ -111,3 +111,13 @@ def _drive(config: EvaluateConfig, names: dict[str, str], makers: "dict[str, Cal
     policy = makers[names[key]]()
     rollouts = roll_out(Town(config.num_envs, threads=config.threads), policy, _scenarios(config), keep_plans=True)
     (folder / "scores.pickle").write_bytes(pickle.dumps([score_rollout(rollout) for rollout in rollouts]))
+
+
+def _film(config: EvaluateConfig, policy: "Policy", completion_frac: list[float], out: Output) -> None:
+    """The worst and the best are driven again with the camera kept: the same scenario gives the same rollout."""
+    from motorworks.sim.rollout import iterate_rollouts
+    from motorworks.sim.town import Town
+
+    scenarios = [_scenarios(config)[index] for index in choose_drives(completion_frac)]
+    drives = iterate_rollouts(Town(1), policy, scenarios, keep_frames=True, keep_plans=True)
+    draw_strips(out, (rollout for _, rollout in drives))

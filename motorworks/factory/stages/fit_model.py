@@ -6,35 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.step import Output
+from motorworks.train.fit_config import FitConfig
 
 if TYPE_CHECKING:
-    from motorworks.train.loop import FitConfig, FitResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossShare:
-    """Weight of each loss; 0 leaves it out."""
-
-    action: float = 1.0
-    reasoned: float = 0.3
-    language: float = 0.2
-    world: float = 0.2
+    from motorworks.train.loop import FitResult
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitModelConfig:
-    """Which member of the family, for how long. With an input `start` the weights go on from there."""
+    """Which member of the family, how it is trained. With an input `start` the weights go on from there."""
 
-    steps: int
+    fit: FitConfig
     model: str = "nano"  # models.config.family; "base" is SmolLM2-135M behind our eyes and hands
-    batch_size: int = 64
-    lr: float = 1e-3
-    losses: LossShare = LossShare()
     only_thoughtful: bool = False  # draw only samples whose decision and cause are labelled
     device: str = "cpu"
-    precision: str = "fp32"
     threads: int = 2  # bits depend on it, so it is part of what the model is
-    seed: int = 3
 
 
 def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
@@ -47,25 +33,17 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.train.loop import fit
     from motorworks.train.sample_files import load_samples
 
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.fit.seed)
     torch.set_num_threads(config.threads)
     start = inputs.many("start")
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.model))
     samples = load_samples(inputs.one("samples").path / "samples.npz")
     if config.only_thoughtful:
         samples = samples.select(samples.has_thought & samples.controls_valid.any(axis=1))
-    result = fit(model, samples, fit_config(config), device=config.device, threads=config.threads, on_progress=progress_of(out, config.steps))
+    result = fit(model, samples, config.fit, device=config.device, threads=config.threads, on_progress=progress_of(out, config.fit.steps))
     save(out.path / "model.safetensors", model)
-    (out.path / "curves.json").write_text(json.dumps(result.curves))
+    (out.path / "curves.json").write_text(json.dumps(curve_rows(result.curves)))
     out.record(num_samples_available=len(samples), **facts_of(result, model, config))
-
-
-def fit_config(config: FitModelConfig) -> "FitConfig":
-    """What `train.loop.fit` is told."""
-    from motorworks.train.loop import FitConfig, LossWeights
-
-    weights = LossWeights(**vars(config.losses))
-    return FitConfig(steps=config.steps, batch_size=config.batch_size, lr=config.lr, losses=weights, seed=config.seed, precision=config.precision)
 
 
 def progress_of(out: Output, steps: int) -> Any:
@@ -79,10 +57,18 @@ def facts_of(result: "FitResult", model: Any, config: FitModelConfig) -> dict[st
 
     from motorworks.train.peak import measure_gemm_flops
 
-    peak = measure_gemm_flops(threads=config.threads, device=config.device, dtype=torch.bfloat16 if config.precision == "bf16" else torch.float32)
+    peak = measure_gemm_flops(threads=config.threads, device=config.device, dtype=torch.bfloat16 if config.fit.precision == "bf16" else torch.float32)
     return {
-        "num_params": sum(parameter.numel() for parameter in model.parameters()), "num_samples_drawn": result.num_samples,
+        "params": sum(parameter.numel() for parameter in model.parameters()), "num_samples_drawn": result.num_samples,
         "samples_per_s": result.samples_per_s, "tokens_per_s": result.tokens_per_s, "mfu_frac": result.tokens_per_s * result.flops_per_token / peak,
         "peak_gemm_flops": peak, "busy_frac": result.busy_s / result.wall_s, "stall_frac": result.data_s / result.wall_s,
         "last_loss": result.curves[-1]["loss"],
     }  # fmt: skip
+
+
+def curve_rows(curves: list[dict[str, float]], *, offset: int = 0) -> list[dict[str, Any]]:
+    """Rows as the report reads them: step, loss, and everything else as parts."""
+    return [
+        {"step": row["step"] + offset, "loss": row["loss"], "parts": {name: value for name, value in row.items() if name not in ("step", "loss", "lr", "grad_norm")}}
+        for row in curves
+    ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from motorworks.factory.stages.fit_model import curve_rows
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
@@ -66,7 +67,7 @@ def learn_on_policy(
         steps = round(config.fit.steps * (config.last_fit_factor if number == num_rounds - 1 else 1))
         result = fit(model, concat([driven, clips.reweighted(factor)]), replace(config.fit, steps=steps, seed=config.fit.seed + number), threads=config.threads)
         offset = curve[-1]["step"] if curve else 0
-        curve += [{**row, "step": row["step"] + offset} for row in result.curves]
+        curve += curve_rows(result.curves, offset=offset)
         rounds.append({
             "labeller_drives_frac": frac, "num_ended": data.num_ended, "completed_frac": data.completed_frac, "num_samples": len(driven),
             "last_loss": result.curves[-1]["loss"], "samples_per_s": result.samples_per_s, "fit_s": result.wall_s,

@@ -28,7 +28,7 @@ def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[st
         kept = [(clip, part) for clip, part in zip(chosen, samples, strict=True) if len(part)]
         if not kept:
             continue
-        future = open_loop.join_futures([open_loop.future_of(clip.motion, part.steps) for clip, part in kept])
+        future = open_loop.join_futures([open_loop.future_of(clip.motion, part.step) for clip, part in kept])
         groups = [number for number, (_, part) in enumerate(kept) for _ in range(len(part))]
         body = BODIES[kept[0][0].body]
         plans = _plans(inputs, concat([part for _, part in kept]), kept[0][0], threads)

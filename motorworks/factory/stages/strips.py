@@ -1,40 +1,41 @@
 """Film strips for the report: the worst drives and a good one, with plan and chain of thought drawn in."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
-    from motorworks.datatypes.scenario import Scenario
-    from motorworks.policy.policy import Policy
+    from motorworks.datatypes.rollout import Rollout
 
 
-def draw_strips(
-    out: Output, policy: "Policy", scenarios: "Sequence[Scenario]", completion_frac: Sequence[float], *, threads: int, num_worst: int = 3
-) -> None:
-    """Drives the worst and the best again (the same scenario gives the same rollout) with the camera kept."""
-    from motorworks.factory.report.strips import draw_strip, pick_steps
-    from motorworks.factory.stages.view import TOWN_CAMERA
-    from motorworks.sim.rollout import iterate_rollouts
-    from motorworks.sim.town import Town
+def choose_drives(completion_frac: list[float], *, num_worst: int = 3) -> list[int]:
+    """The worst ones first, then the best."""
+    order = sorted(range(len(completion_frac)), key=lambda index: completion_frac[index])
+    return list(dict.fromkeys([*order[:num_worst], order[-1]]))
 
-    order = sorted(range(len(scenarios)), key=lambda index: completion_frac[index])
-    chosen = list(dict.fromkeys([*order[:num_worst], order[-1]]))
-    world = Town(1, threads=threads)
+
+def draw_strips(out: Output, rollouts: "Iterable[Rollout]") -> None:
+    """Leaves strips/ and strips.json; every rollout needs its frames and plans."""
+    from motorworks.factory.report.strips import GroundCamera, draw_strip, pick_steps
+    from motorworks.sim import camera as town
+
+    camera = GroundCamera(
+        focal_px=town.FOCAL_PX, centre_px=(town.CX_PX, town.CY_PX), height_m=town.CAMERA_HEIGHT_M, ahead_m=town.CAMERA_AHEAD_M,
+        width_px=town.WIDTH_PX, height_px=town.HEIGHT_PX,
+    )  # fmt: skip
     (out.path / "strips").mkdir()
-    rows = []
-    for _, rollout in iterate_rollouts(world, policy, [scenarios[index] for index in chosen], keep_frames=True, keep_plans=True):
-        num = len(rollout.frames) - 1
-        good = rollout.outcome == "completed"
-        steps = pick_steps(num) if good else pick_steps(num, around=num - 1)
+    rows: list[dict[str, Any]] = []
+    for rollout in rollouts:
+        if rollout.frames is None or rollout.plans is None:
+            raise ValueError(f"{rollout.scenario.name}: a film strip needs frames and plans; roll out with keep_frames and keep_plans")
+        last, good = len(rollout.plans.accel_mps2) - 1, rollout.outcome == "completed"
+        steps = pick_steps(last + 1) if good else pick_steps(last + 1, around=last)
+        strip = draw_strip(rollout.frames, rollout.plans, rollout.speed_mps, rollout.thoughts, camera, steps=steps)
         file = f"strips/{rollout.scenario.name}.jpg"
-        strip = draw_strip(rollout.frames, rollout.plans, rollout.speed_mps, rollout.thoughts, TOWN_CAMERA, steps=steps)
         strip.save(out.path / file, quality=85)
-        done = rollout.progress_m.max() / rollout.route_length_m
-        rows.append({
-            "file": file, "title": f"{rollout.scenario.name}: {rollout.outcome.replace('_', ' ')}",
-            "caption": f"{policy.name}, {min(done, 1):.0%} of {rollout.route_length_m:.0f} m" + ("" if good else "; the last seconds"),
-        })  # fmt: skip
+        share = min(float(rollout.progress_m.max()) / rollout.route_length_m, 1.0)
+        caption = f"{rollout.policy}: {share:.0%} of {rollout.route_length_m:.0f} m" + ("" if good else "; the last seconds")
+        rows.append({"file": file, "title": f"{rollout.scenario.name}: {rollout.outcome.replace('_', ' ')}", "caption": caption})
     (out.path / "strips.json").write_text(json.dumps(rows, indent=1))

@@ -74,19 +74,19 @@ def _warm_start(config: TeacherConfig, world: "Town", scenarios: "Iterator[Scena
     import numpy as np
 
     from motorworks.models.actor_critic import ActorCritic, ActorCriticConfig
-    from motorworks.policy.expert import Expert
+    from motorworks.policy.expert import Expert, drive
     from motorworks.policy.teacher import Teacher, trajectory_to_actions
     from motorworks.sim.driving_env import watch
     from motorworks.tokens.scene import SceneCodec
     from motorworks.train.ppo import clone_behaviour
 
-    codec, expert, features, targets, losses = SceneCodec(), Expert(), [], [], []
+    codec, features, targets, losses = SceneCodec(), [], [], []
     model = None
     for number in range(config.num_rounds):
-        driver = expert if model is None else Teacher(model.act)
+        driver = Expert() if model is None else Teacher(model.act)
         for scene in watch(world, driver, scenarios, num_steps=config.num_round_steps):
             features.append(codec.encode(scene))
-            targets.append(trajectory_to_actions(scene, expert.plan(scene)))
+            targets.append(trajectory_to_actions(scene, drive(scene)))
         model = model or ActorCritic(ActorCriticConfig(num_features=features[0].shape[1], width=config.width))
         curve = clone_behaviour(model, np.concatenate(features), np.concatenate(targets), num_steps=config.num_clone_steps, seed=config.seed + number)
         losses.append(curve[-1]["loss"])

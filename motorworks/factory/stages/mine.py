@@ -1,0 +1,88 @@
+"""What went wrong becomes what comes next: failures and surprises of the fleet's drives as named clips and scenarios."""
+
+import json
+import pickle
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from motorworks.curate.mine import MineConfig
+from motorworks.factory.artifact import Inputs
+from motorworks.factory.step import Output
+
+if TYPE_CHECKING:
+    from motorworks.datatypes.failure import Failure
+    from motorworks.geometry.array import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class MineStepConfig:
+    """Surprise and disagreement count above this quantile of their own values over all drives."""
+
+    limits: MineConfig = field(default_factory=MineConfig)
+    quantile: float = 0.98
+    num_scenarios: int = 24
+    before_s: float = 4.0
+    after_s: float = 2.0
+    threads: int = 2
+
+
+def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
+    """Leaves failures.json, scenarios.json and clips/ around every failure."""
+    import numpy as np
+
+    from motorworks.curate.mine import find_failures, new_scenarios
+    from motorworks.sim.seeds import is_held_out
+
+    drive = inputs.one("drive")
+    drives = pickle.loads((drive.path / "drives.pickle").read_bytes())
+    surprise = [_surprise(config, inputs, row["clip"]) for row in drives]
+    disagreement = [np.array([np.nan if value is None else value for value in row["disagreement_m"]]) for row in drives]
+    limits = _limits(config, surprise, disagreement)
+    failures: list[Failure] = []
+    (out.path / "clips").mkdir()
+    for row, amazed, differs in zip(drives, surprise, disagreement, strict=True):
+        fallback = np.array([state == "fallback" for state in row["health"]])
+        found = find_failures(row["rollout"], surprise=amazed, disagreement=differs, fallback=fallback, limits=limits)
+        _cut(config, inputs, row["clip"], found, out)
+        failures += found
+    scenarios = new_scenarios(failures, config.num_scenarios, is_held_out=is_held_out) if failures else []
+    rows = [{"name": one.name, "kind": one.kind, "severity": one.severity, "step": one.step, "detail": one.detail} for one in failures]
+    (out.path / "failures.json").write_text(json.dumps(rows, indent=1))
+    (out.path / "scenarios.json").write_text(json.dumps([asdict(scenario) for scenario in scenarios], indent=1))
+    out.record(
+        num_failures=len(failures), by_kind=Counter(one.kind for one in failures), scenarios=[scenario.name for scenario in scenarios],
+        num_clips=len(list((out.path / "clips").iterdir())), surprise_limit=limits.min_surprise, disagreement_limit_m=limits.min_disagreement,
+    )  # fmt: skip
+
+
+def _surprise(config: MineStepConfig, inputs: Inputs, digest: str) -> "Array":
+    """World-head error of every moment of a drive, in the cloud: the head is not in the car."""
+    from motorworks.clips.store import read_clip
+    from motorworks.train.checkpoint import load
+    from motorworks.train.evaluate import surprise
+
+    model, _ = load(inputs.one("model").path / "model.safetensors")
+    return surprise(model, read_clip(inputs.one("drive").path / "clips" / digest), threads=config.threads)
+
+
+def _limits(config: MineStepConfig, surprise: "list[Array]", disagreement: "list[Array]") -> MineConfig:
+    from dataclasses import replace
+
+    import numpy as np
+
+    top = [float(np.nanquantile(np.concatenate(values), config.quantile)) for values in (surprise, disagreement)]
+    return replace(config.limits, min_surprise=top[0], min_disagreement=max(top[1], config.limits.min_disagreement))
+
+
+def _cut(config: MineStepConfig, inputs: Inputs, digest: str, failures: "list[Failure]", out: Output) -> None:
+    """One clip around each moment; moments that overlap share one."""
+    from motorworks.clips.store import read_clip, write_clip
+    from motorworks.curate.mine import cut_clip
+
+    clip: Any = read_clip(inputs.one("drive").path / "clips" / digest) if failures else None
+    last = -1_000_000
+    for failure in sorted(failures, key=lambda one: one.step):
+        if failure.step - last > round((config.before_s + config.after_s) * 10):
+            write_clip(out.path / "clips", cut_clip(clip, failure.step, config.before_s, config.after_s))
+            last = failure.step

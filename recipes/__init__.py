@@ -1,0 +1,1 @@
+"""Whole chains as plain functions: start with `tiny`."""
