@@ -1,7 +1,7 @@
 """The factory on one screen: two CPU cores, minutes, no download. Read it from top to bottom and you have seen the line.
 
-    clips ─► ingest ─► curate ─► pretrain ─► sft ─► rl ─► distil ─► adapt ─► evaluate ─► release ─► drive ─► mine ─┐
-        └───────────────────────◄──────────── hard clips, new scenarios ◄──────────────────────────────────────────┘
+clips ─► ingest ─► curate ─► pretrain ─► sft ─► rl ─► distil ─► adapt ─► evaluate ─► release ─► drive ─► mine ─┐
+    └───────────────────────◄──────────── hard clips, new scenarios ◄──────────────────────────────────────────┘
 """
 
 from dataclasses import dataclass
@@ -55,80 +55,113 @@ def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
 
 
 def _turn(here: str, name: str, turn: int, sizes: Sizes, options: RecipeOptions, before: dict[str, Step]) -> dict[str, Step]:
-    loop = OnPolicyConfig(
-        labeller_drives_frac=sizes.rl_rounds, num_steps=sizes.rl_steps, fit=FitConfig(steps=sizes.rl_fit_steps, batch_size=sizes.batch_size, lr=6e-4),
-        num_envs=sizes.num_envs, threads=sizes.threads, last_fit_factor=2.0,
-    )  # fmt: skip
-    small_loop = OnPolicyConfig(
-        labeller_drives_frac=sizes.distil_rounds, num_steps=sizes.distil_steps, fit=FitConfig(steps=sizes.distil_fit_steps, batch_size=sizes.batch_size, lr=1e-3),
-        num_envs=sizes.num_envs, threads=sizes.threads, last_fit_factor=2.0, seed=6,
-    )  # fmt: skip
+    def learn(steps: int, lr: float, losses: LossWeights) -> FitConfig:
+        return FitConfig(steps=steps, batch_size=sizes.batch_size, lr=lr, losses=losses, seed=turn)
+
+    def loop(rounds: tuple[float, ...], num_steps: int, fit: FitConfig) -> OnPolicyConfig:
+        return OnPolicyConfig(
+            labeller_drives_frac=rounds,
+            num_steps=num_steps,
+            fit=fit,
+            num_envs=sizes.num_envs,
+            threads=sizes.threads,
+            last_fit_factor=2.0,
+            seed=10 * turn,
+        )
+
     seeing = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)  # look, foresee, steer
     speaking = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)  # decide, say why, steer
+    driving = LossWeights(action=1.0, reasoned=0.1, language=0.1, world=0.05)  # steer, and forget neither
 
     # real clips in, synthetic ones beside them; what the last turn mined is driven again by the expert
     town = Step(
-        name=f"{name}/town_clips", run=town_clips.run,
+        name=f"{name}/town_clips",
+        run=town_clips.run,
         config=town_clips.TownClipsConfig(num_recordings=sizes.num_recordings, threads=sizes.threads),
-    )  # fmt: skip
+    )
     driven, mined = (town,), {}
     if before:
         mined = {"mined": before["mine"]}
         again = town_clips.TownClipsConfig(num_recordings=sizes.num_redriven, threads=sizes.threads)
         driven = (town, Step(name=f"{here}/redriven_clips", run=town_clips.run, config=again, inputs=mined))
     clips = Step(
-        name=f"{here}/ingest", run=ingest.run, config=ingest.IngestConfig(paths=options.clips),
+        name=f"{here}/ingest",
+        run=ingest.run,
+        config=ingest.IngestConfig(paths=options.clips),
         inputs={"town": driven, **mined, **({"previous": before["ingest"]} if before else {})},
-    )  # fmt: skip
+    )
     samples = Step(name=f"{here}/curate", run=curate.run, config=curate.CurateConfig(), inputs={"clips": clips})
 
     # a model that sees, says and steers: by looking, then by example, then on its own drives
-    start = {"start": before["rl"]} if before else {}
+    start, start_small = ({"start": before["rl"]}, {"start": before["distil"]}) if before else ({}, {})
     pretrained = Step(
-        name=f"{here}/pretrain", run=fit_model.run, inputs={"samples": samples, **start},
-        config=fit_model.FitModelConfig(
-            model=sizes.model, threads=sizes.threads, fit=FitConfig(steps=sizes.pretrain_steps, batch_size=sizes.batch_size, lr=1e-3, losses=seeing, seed=turn)
-        ),
-    )  # fmt: skip
+        name=f"{here}/pretrain",
+        run=fit_model.run,
+        inputs={"samples": samples, **start},
+        config=fit_model.FitModelConfig(model=sizes.model, threads=sizes.threads, fit=learn(sizes.pretrain_steps, 1e-3, seeing)),
+    )
     tuned = Step(
-        name=f"{here}/sft", run=fit_model.run, inputs={"samples": samples, "start": pretrained},
-        config=fit_model.FitModelConfig(
-            only_thoughtful=True, threads=sizes.threads, fit=FitConfig(steps=sizes.sft_steps, batch_size=sizes.batch_size, lr=6e-4, losses=speaking, seed=turn)
-        ),
-    )  # fmt: skip
+        name=f"{here}/sft",
+        run=fit_model.run,
+        inputs={"samples": samples, "start": pretrained},
+        config=fit_model.FitModelConfig(only_thoughtful=True, threads=sizes.threads, fit=learn(sizes.sft_steps, 6e-4, speaking)),
+    )
     coach = Step(
-        name=f"{name}/teacher", run=teacher.run,
+        name=f"{name}/teacher",
+        run=teacher.run,
         config=teacher.TeacherConfig(num_iterations=sizes.teacher_iterations, num_envs=sizes.teacher_envs, threads=sizes.threads),
-    )  # fmt: skip
+    )
     reinforced = Step(
-        name=f"{here}/rl", run=rl.run, config=rl.RlConfig(loop=loop, polish=PolishConfig()),
+        name=f"{here}/rl",
+        run=rl.run,
+        config=rl.RlConfig(loop=loop(sizes.rl_rounds, sizes.rl_steps, learn(sizes.rl_fit_steps, 6e-4, driving)), polish=PolishConfig()),
         inputs={"start": tuned, "samples": samples, "teacher": coach, **mined},
-    )  # fmt: skip
+    )
 
     # a small one for the car, checked, judged, signed
     student = Step(
-        name=f"{here}/distil", run=distil.run, inputs={"parent": reinforced, "samples": samples, **mined, **({"start": before["distil"]} if before else {})},
-        config=distil.DistilConfig(loop=small_loop, student=sizes.student, warm_start=FitConfig(steps=sizes.distil_fit_steps, batch_size=sizes.batch_size, lr=1.5e-3)),
-    )  # fmt: skip
+        name=f"{here}/distil",
+        run=distil.run,
+        inputs={"parent": reinforced, "samples": samples, **mined, **start_small},
+        config=distil.DistilConfig(
+            student=sizes.student,
+            warm_start=learn(sizes.distil_fit_steps, 1.5e-3, speaking),
+            loop=loop(sizes.distil_rounds, sizes.distil_steps, learn(sizes.distil_fit_steps, 1e-3, driving)),
+        ),
+    )
     adapted = Step(
-        name=f"{here}/adapt", run=adapt.run, config=adapt.AdaptConfig(num_plans=sizes.num_plans, threads=sizes.threads),
+        name=f"{here}/adapt",
+        run=adapt.run,
+        config=adapt.AdaptConfig(num_plans=sizes.num_plans, threads=sizes.threads),
         inputs={"student": student, "shadow": reinforced, "samples": samples},
-    )  # fmt: skip
+    )
     judged = Step(
-        name=f"{here}/evaluate", run=evaluate.run, config=evaluate.EvaluateConfig(num_scenarios=sizes.num_scenarios, threads=sizes.threads),
+        name=f"{here}/evaluate",
+        run=evaluate.run,
+        config=evaluate.EvaluateConfig(num_scenarios=sizes.num_scenarios, threads=sizes.threads),
         inputs={
-            "clips": clips, "teacher": coach, "pretrain": pretrained, "sft": tuned, "rl": reinforced, "distil": student, "adapted": adapted,
+            "clips": clips,
+            "teacher": coach,
+            "pretrain": pretrained,
+            "sft": tuned,
+            "rl": reinforced,
+            "distil": student,
+            "adapted": adapted,
             **({"previous_release": before["adapt"]} if before else {}),
         },
-    )  # fmt: skip
+    )
     released = Step(
         name=f"{here}/release", run=release.run, config=release.ReleaseStepConfig(release=turn), inputs={"adapted": adapted, "evaluated": judged}
     )
 
     # the fleet drives it, and what went wrong is what comes next
     drives = Step(
-        name=f"{here}/drive", run=drive.run, config=drive.DriveConfig(turn=turn, num_drives=sizes.num_drives, threads=sizes.threads),
+        name=f"{here}/drive",
+        run=drive.run,
+        config=drive.DriveConfig(turn=turn, num_drives=sizes.num_drives, threads=sizes.threads),
         inputs={"release": released, "adapted": adapted},
-    )  # fmt: skip
-    failures = Step(name=f"{here}/mine", run=mine.run, config=mine.MineStepConfig(threads=sizes.threads), inputs={"drive": drives, "model": reinforced})
+    )
+    failures = Step(
+        name=f"{here}/mine", run=mine.run, config=mine.MineStepConfig(threads=sizes.threads), inputs={"drive": drives, "model": reinforced}
+    )
     return {"ingest": clips, "rl": reinforced, "distil": student, "adapt": adapted, "mine": failures}

@@ -34,27 +34,59 @@ class Body:
 # The car: a mid-size saloon (Bosch-handbook-like round numbers). The donkey: a 1:10 chassis; its maker's tub states neither
 # speed nor steering geometry, so wheelbase and lock are those of a common 1:10 kit and its speed is *commanded*, not measured.
 CAR = Body(
-    name="car", wheelbase_m=2.8, length_m=4.6, width_m=1.85, rear_overhang_m=0.9, max_speed_mps=15.0,
-    max_accel_mps2=2.5, max_decel_mps2=6.0, max_curvature_per_m=0.2, max_curvature_rate_per_ms=0.25,
+    name="car",
+    wheelbase_m=2.8,
+    length_m=4.6,
+    width_m=1.85,
+    rear_overhang_m=0.9,
+    max_speed_mps=15.0,
+    max_accel_mps2=2.5,
+    max_decel_mps2=6.0,
+    max_curvature_per_m=0.2,
+    max_curvature_rate_per_ms=0.25,
 )
 DONKEY = Body(
-    name="donkey", wheelbase_m=0.26, length_m=0.4, width_m=0.2, rear_overhang_m=0.07, max_speed_mps=2.0,
-    max_accel_mps2=2.0, max_decel_mps2=4.0, max_curvature_per_m=1.8, max_curvature_rate_per_ms=12.0, can_reverse=True,
+    name="donkey",
+    wheelbase_m=0.26,
+    length_m=0.4,
+    width_m=0.2,
+    rear_overhang_m=0.07,
+    max_speed_mps=2.0,
+    max_accel_mps2=2.0,
+    max_decel_mps2=4.0,
+    max_curvature_per_m=1.8,
+    max_curvature_rate_per_ms=12.0,
+    can_reverse=True,
 )
 HIGHWAY_CAR = Body(
-    name="highway_car", wheelbase_m=2.7, length_m=4.6, width_m=1.85, rear_overhang_m=0.9, max_speed_mps=45.0,
-    max_accel_mps2=2.5, max_decel_mps2=6.0, max_curvature_per_m=0.2, max_curvature_rate_per_ms=0.25,
+    name="highway_car",
+    wheelbase_m=2.7,
+    length_m=4.6,
+    width_m=1.85,
+    rear_overhang_m=0.9,
+    max_speed_mps=45.0,
+    max_accel_mps2=2.5,
+    max_decel_mps2=6.0,
+    max_curvature_per_m=0.2,
+    max_curvature_rate_per_ms=0.25,
 )
 BODIES = {body.name: body for body in (CAR, DONKEY, HIGHWAY_CAR)}
 
 
 def respond(
-    body: Body, pose: Float[Array, "*batch 3"], speed_mps: Float[Array, "*batch"], curvature_per_m: Float[Array, "*batch"],
-    accel_cmd_mps2: Float[Array, "*batch"], curvature_cmd_per_m: Float[Array, "*batch"], dt_s: float = DT_S,
+    body: Body,
+    pose: Float[Array, "*batch 3"],
+    speed_mps: Float[Array, "*batch"],
+    curvature_per_m: Float[Array, "*batch"],
+    accel_cmd_mps2: Float[Array, "*batch"],
+    curvature_cmd_per_m: Float[Array, "*batch"],
+    dt_s: float = DT_S,
 ) -> tuple[Float[Array, "*batch 3"], Float[Array, "*batch"], Float[Array, "*batch"], Float[Array, "*batch"]]:
     """One step of the limited kinematic bicycle (midpoint rule): pose, speed, curvature, acceleration after `dt_s`."""
     step = body.max_curvature_rate_per_ms * dt_s
-    curvature = np.clip(np.clip(curvature_cmd_per_m, curvature_per_m - step, curvature_per_m + step), -body.max_curvature_per_m, body.max_curvature_per_m)
+    curvature = np.clip(
+        np.clip(curvature_cmd_per_m, curvature_per_m - step, curvature_per_m + step), -body.max_curvature_per_m, body.max_curvature_per_m
+    )
     accel = np.clip(accel_cmd_mps2, -body.max_decel_mps2, body.max_accel_mps2)
     lowest = -body.max_speed_mps if body.can_reverse else 0.0
     speed_next = np.clip(speed_mps + accel * dt_s, lowest, body.max_speed_mps)

@@ -1,5 +1,6 @@
 """A clip: one gap-free piece of a recording, in our frames and units, at 10 Hz."""
 
+from collections.abc import Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,7 +47,9 @@ class Clip:
         num = len(self.timestamp_us)
         if num < 2 or np.any(np.diff(self.timestamp_us) <= 0):
             raise ValueError(f"clip of {self.recording_id}: timestamp_us needs at least two strictly increasing entries")
-        for name, value in (("frames", self.frames), ("motion", self.motion and self.motion.speed_mps), ("instructions", self.instructions), ("thoughts", self.thoughts)):
+        speeds = None if self.motion is None else self.motion.speed_mps
+        parts: dict[str, Sized | None] = {"frames": self.frames, "motion": speeds, "instructions": self.instructions, "thoughts": self.thoughts}
+        for name, value in parts.items():
             if value is not None and len(value) != num:
                 raise ValueError(f"clip of {self.recording_id}: {name} has {len(value)} entries, the clock has {num}")
         if self.frames is None and self.motion is None:

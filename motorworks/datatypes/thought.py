@@ -3,11 +3,30 @@
 from dataclasses import dataclass
 
 DECISIONS = (
-    "keep going", "speed up", "slow down", "stop", "wait", "turn left", "turn right", "follow the bend left", "follow the bend right", "reverse",
+    "keep going",
+    "speed up",
+    "slow down",
+    "stop",
+    "wait",
+    "turn left",
+    "turn right",
+    "follow the bend left",
+    "follow the bend right",
+    "reverse",
 )
 CAUSES = (
-    "the road is clear", "a vehicle ahead is slower", "a vehicle ahead has stopped", "the junction is occupied", "the route turns left",
-    "the route turns right", "the road bends left", "the road bends right", "the limit is higher", "a bend is near", "a junction is near", "the driver chose so",
+    "the road is clear",
+    "a vehicle ahead is slower",
+    "a vehicle ahead has stopped",
+    "the junction is occupied",
+    "the route turns left",
+    "the route turns right",
+    "the road bends left",
+    "the road bends right",
+    "the limit is higher",
+    "a bend is near",
+    "a junction is near",
+    "the driver chose so",
 )
 
 

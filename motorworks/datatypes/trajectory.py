@@ -1,6 +1,7 @@
 """A trajectory: the controls of the next 6.4 s; a plan: what a policy answers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 
@@ -22,7 +23,7 @@ class Trajectory:
         if self.accel_mps2.shape != self.curvature_per_m.shape:
             raise ValueError(f"accel_mps2 {self.accel_mps2.shape} and curvature_per_m {self.curvature_per_m.shape} differ in shape")
 
-    def __getitem__(self, index: object) -> "Trajectory":
+    def __getitem__(self, index: Any) -> "Trajectory":
         """Indexes the batch axes (never the time axis alone)."""
         return Trajectory(accel_mps2=self.accel_mps2[index], curvature_per_m=self.curvature_per_m[index])
 

@@ -17,10 +17,18 @@ from motorworks.sim.world import World
 
 
 def collect(
-    world: World, student: Policy, labeller: Policy, scenarios: Iterator[Scenario], *, num_steps: int, labeller_drives_frac: float,
-    shrink: Callable[[UInt8[Array, "batch height width 3"]], UInt8[Array, "batch h w 3"]], seed: int,
-    score: Callable[[Scene, Plan], Float[Array, "batch proposal"]] | None = None, on_step: Callable[[int], None] = lambda t: None,
-) -> OnPolicy:  # fmt: skip
+    world: World,
+    student: Policy,
+    labeller: Policy,
+    scenarios: Iterator[Scenario],
+    *,
+    num_steps: int,
+    labeller_drives_frac: float,
+    shrink: Callable[[UInt8[Array, "batch height width 3"]], UInt8[Array, "batch h w 3"]],
+    seed: int,
+    score: Callable[[Scene, Plan], Float[Array, "batch proposal"]] | None = None,
+    on_step: Callable[[int], None] = lambda t: None,
+) -> OnPolicy:
     """Drives `num_steps` in every environment. Who drives is drawn per episode; both always answer, so memories stay whole.
 
     `score` judges the student's proposals in the same state (for the reward-driven polish).
@@ -55,7 +63,8 @@ def _seen_by(policy: Policy, observation: Observation) -> Observation:
 def _mix(student: Trajectory, labeller: Trajectory, labeller_drives: Bool[Array, " batch"]) -> Trajectory:
     pick = labeller_drives[:, None]
     return Trajectory(
-        accel_mps2=np.where(pick, labeller.accel_mps2, student.accel_mps2), curvature_per_m=np.where(pick, labeller.curvature_per_m, student.curvature_per_m)
+        accel_mps2=np.where(pick, labeller.accel_mps2, student.accel_mps2),
+        curvature_per_m=np.where(pick, labeller.curvature_per_m, student.curvature_per_m),
     )
 
 
@@ -72,8 +81,15 @@ def _keep(rows: dict[str, list], observation: Observation, label: Plan, shrink: 
 def _stack(rows: dict[str, list], num_ended: int, completed_frac: float) -> OnPolicy:
     seen: list[Observation] = rows["observation"]
     return OnPolicy(
-        images=np.stack(rows["images"]), speed_mps=np.stack([o.speed_mps for o in seen]), yaw_rate_radps=np.stack([o.yaw_rate_radps for o in seen]),
-        past_poses_rig=np.stack([o.past_poses_rig for o in seen]), instructions=tuple(o.instructions for o in seen), first=np.stack([o.first for o in seen]),
-        labels=Trajectory(accel_mps2=np.stack(rows["accel"]), curvature_per_m=np.stack(rows["curvature"])), thoughts=tuple(rows["thoughts"]),
-        proposal_scores=np.stack(rows["scores"]) if rows["scores"] else None, num_ended=num_ended, completed_frac=completed_frac,
-    )  # fmt: skip
+        images=np.stack(rows["images"]),
+        speed_mps=np.stack([o.speed_mps for o in seen]),
+        yaw_rate_radps=np.stack([o.yaw_rate_radps for o in seen]),
+        past_poses_rig=np.stack([o.past_poses_rig for o in seen]),
+        instructions=tuple(o.instructions for o in seen),
+        first=np.stack([o.first for o in seen]),
+        labels=Trajectory(accel_mps2=np.stack(rows["accel"]), curvature_per_m=np.stack(rows["curvature"])),
+        thoughts=tuple(rows["thoughts"]),
+        proposal_scores=np.stack(rows["scores"]) if rows["scores"] else None,
+        num_ended=num_ended,
+        completed_frac=completed_frac,
+    )

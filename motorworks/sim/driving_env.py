@@ -74,10 +74,15 @@ class DrivingEnv:
 
     def _count(self, step: WorldStep, done: Array) -> None:
         for i in done:
-            self._ended.append({
-                "return": float(self._return[i]), "route_completion_frac": float(np.clip(self._driven_m[i] / self._length_m[i], 0.0, 1.0)),
-                "at_fault_frac": float(step.at_fault[i]), "off_road_frac": float(step.off_road[i]), "completed_frac": float(step.completed[i]),
-            })  # fmt: skip
+            self._ended.append(
+                {
+                    "return": float(self._return[i]),
+                    "route_completion_frac": float(np.clip(self._driven_m[i] / self._length_m[i], 0.0, 1.0)),
+                    "at_fault_frac": float(step.at_fault[i]),
+                    "off_road_frac": float(step.off_road[i]),
+                    "completed_frac": float(step.completed[i]),
+                }
+            )
 
     def statistics(self) -> Mapping[str, float]:
         """Means over the episodes that ended since the last call; empty if none did."""
@@ -103,7 +108,16 @@ def watch(world: World, policy: Policy, scenarios: Iterator[Scenario], *, num_st
 def facts_of(step: WorldStep, speed_limit_mps: Float[Array, " batch"]) -> StepFacts:
     """The reward's view of a step."""
     return StepFacts(
-        progress_m=step.progress_m, collision=step.collision, at_fault=step.at_fault, off_road=step.off_road, completed=step.completed,
-        wrong_way=step.wrong_way, lateral_offset_m=step.lateral_offset_m, speed_mps=step.speed_mps, accel_mps2=step.accel_mps2,
-        curvature_per_m=step.curvature_per_m, speed_limit_mps=speed_limit_mps, min_gap_m=step.min_gap_m,
-    )  # fmt: skip
+        progress_m=step.progress_m,
+        collision=step.collision,
+        at_fault=step.at_fault,
+        off_road=step.off_road,
+        completed=step.completed,
+        wrong_way=step.wrong_way,
+        lateral_offset_m=step.lateral_offset_m,
+        speed_mps=step.speed_mps,
+        accel_mps2=step.accel_mps2,
+        curvature_per_m=step.curvature_per_m,
+        speed_limit_mps=speed_limit_mps,
+        min_gap_m=step.min_gap_m,
+    )

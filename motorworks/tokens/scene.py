@@ -30,12 +30,24 @@ class SceneCodec:
             return np.clip(scene.speed_mps**2 / (2 * np.maximum(distance_m, 0.5)) / 5, 0, 2)
 
         columns = [
-            scene.speed_mps / _SPEED_MPS, scene.speed_limit_mps / _SPEED_MPS, (scene.speed_mps - scene.speed_limit_mps) / _SPEED_MPS,
-            np.clip(scene.lateral_offset_m, -4, 4) / 2, np.clip(scene.heading_error_rad, -1, 1) * 2, near(scene.remaining_m),
-            near(scene.junction_gap_m), scene.junction_blocked, scene.turn == 1, scene.turn == -1,
-            np.minimum(scene.junction_gap_m, 8.0) / 8, braking(scene.junction_gap_m), np.minimum(scene.lead_gap_m, 8.0) / 8, braking(scene.lead_gap_m),
-            near(scene.lead_gap_m), np.isfinite(scene.lead_gap_m), np.where(np.isfinite(scene.lead_gap_m), scene.lead_speed_mps, _SPEED_MPS) / _SPEED_MPS,
-        ]  # fmt: skip
+            scene.speed_mps / _SPEED_MPS,
+            scene.speed_limit_mps / _SPEED_MPS,
+            (scene.speed_mps - scene.speed_limit_mps) / _SPEED_MPS,
+            np.clip(scene.lateral_offset_m, -4, 4) / 2,
+            np.clip(scene.heading_error_rad, -1, 1) * 2,
+            near(scene.remaining_m),
+            near(scene.junction_gap_m),
+            scene.junction_blocked,
+            scene.turn == 1,
+            scene.turn == -1,
+            np.minimum(scene.junction_gap_m, 8.0) / 8,
+            braking(scene.junction_gap_m),
+            np.minimum(scene.lead_gap_m, 8.0) / 8,
+            braking(scene.lead_gap_m),
+            near(scene.lead_gap_m),
+            np.isfinite(scene.lead_gap_m),
+            np.where(np.isfinite(scene.lead_gap_m), scene.lead_speed_mps, _SPEED_MPS) / _SPEED_MPS,
+        ]
         curvature = np.clip(scene.path_curvature_per_m[:, :: self.path_stride] * 10, -2, 2)
         agents, valid = self._nearest(scene)
         x, y, yaw, speed = (agents[..., i] for i in range(4))

@@ -25,10 +25,17 @@ def samples_from_on_policy(data: OnPolicy, *, stride: int = 2, body: Body = CAR)
     early = age[t, b] < NUM_PAST_POSES  # as in driving: a past that was not lived is unknown
     ego[early] = codec.without_history(ego[early])
     return samples_from_arrays(
-        images=data.images.reshape(-1, *data.images.shape[2:]), frame_index=np.stack([older, t * num_envs + b], axis=1),
-        next_frame_index=np.where(same, later * num_envs + b, -1), ego=ego, instructions=tuple(data.instructions[i][j] for i, j in zip(t, b, strict=True)),
-        trajectory=data.labels[t, b], speed_mps=data.speed_mps[t, b], body=body, thoughts=tuple(data.thoughts[i][j] for i, j in zip(t, b, strict=True)), step=t,
-    )  # fmt: skip
+        images=data.images.reshape(-1, *data.images.shape[2:]),
+        frame_index=np.stack([older, t * num_envs + b], axis=1),
+        next_frame_index=np.where(same, later * num_envs + b, -1),
+        ego=ego,
+        instructions=tuple(data.instructions[i][j] for i, j in zip(t, b, strict=True)),
+        trajectory=data.labels[t, b],
+        speed_mps=data.speed_mps[t, b],
+        body=body,
+        thoughts=tuple(data.thoughts[i][j] for i, j in zip(t, b, strict=True)),
+        step=t,
+    )
 
 
 def episode_age(data: OnPolicy) -> Int64[Array, "time batch"]:

@@ -18,8 +18,9 @@ from motorworks.train.fit_config import PolishConfig
 from motorworks.train.samples import Samples
 
 
-
-def polish(model: DrivingModel, samples: Samples, scores: Float[Array, "num proposal"], config: PolishConfig, *, batch_size: int = 256) -> list[dict[str, float]]:
+def polish(
+    model: DrivingModel, samples: Samples, scores: Float[Array, "num proposal"], config: PolishConfig, *, batch_size: int = 256
+) -> list[dict[str, float]]:
     """Trains the scorer's last layer in place; a row of curve every 10 steps. `scores` are of this model's own proposals, row by row."""
     hidden = _hidden(model, samples, batch_size)
     last, num = model.action.mlp[-1], model.config.num_proposals
@@ -53,6 +54,8 @@ def _hidden(model: DrivingModel, samples: Samples, batch_size: int) -> Float[Ten
     for start in range(0, len(samples), batch_size):
         batch = gather(samples, np.arange(start, min(start + batch_size, len(samples))), NO_JITTER, generator, world=False)
         inputs, _ = look(model, batch, thought=False)
-        state = model(ModelInput(latents=inputs.latents, images_valid=inputs.images_valid, ego=inputs.ego, instruction_ids=inputs.instruction_ids)).state
+        state = model(
+            ModelInput(latents=inputs.latents, images_valid=inputs.images_valid, ego=inputs.ego, instruction_ids=inputs.instruction_ids)
+        ).state
         rows.append(model.action.mlp[:-1](state))
     return torch.cat(rows)

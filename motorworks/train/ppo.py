@@ -81,7 +81,13 @@ class _Batch:
 
 
 def clone_behaviour(
-    model: ActorCritic, features: Float32[Array, "sample feature"], actions: Float32[Array, "sample action"], *, num_steps: int, seed: int, lr: float = 1e-3
+    model: ActorCritic,
+    features: Float32[Array, "sample feature"],
+    actions: Float32[Array, "sample action"],
+    *,
+    num_steps: int,
+    seed: int,
+    lr: float = 1e-3,
 ) -> list[dict[str, float]]:
     """Warm start: least squares of the actor's mean on given actions. Returns the curve of the loss."""
     generator = torch.Generator().manual_seed(seed)
@@ -100,9 +106,15 @@ def clone_behaviour(
 
 
 def gae(
-    reward: Float[Array, "time batch"], value: Float[Array, "time batch"], final_value: Float[Array, "time batch"], terminated: Bool[Array, "time batch"],
-    done: Bool[Array, "time batch"], *, gamma: float, lam: float,
-) -> Float[Array, "time batch"]:  # fmt: skip
+    reward: Float[Array, "time batch"],
+    value: Float[Array, "time batch"],
+    final_value: Float[Array, "time batch"],
+    terminated: Bool[Array, "time batch"],
+    done: Bool[Array, "time batch"],
+    *,
+    gamma: float,
+    lam: float,
+) -> Float[Array, "time batch"]:
     """Generalised advantages; `final_value` is the value of the state each step arrived in, before any restart."""
     delta = reward + gamma * final_value * ~terminated - value
     advantage = np.zeros_like(delta)
@@ -113,7 +125,9 @@ def gae(
     return advantage
 
 
-def ppo(model: ActorCritic, env: VectorEnv, config: PPOConfig, on_progress: Callable[[int, dict[str, float]], None] = lambda i, row: None) -> list[dict[str, float]]:
+def ppo(
+    model: ActorCritic, env: VectorEnv, config: PPOConfig, on_progress: Callable[[int, dict[str, float]], None] = lambda i, row: None
+) -> list[dict[str, float]]:
     """Trains `model` in place; one row of curve per iteration with the mean step reward, losses and the env's statistics."""
     torch.manual_seed(config.seed)
     actor = [*model.actor.parameters(), model.log_std]
@@ -150,9 +164,12 @@ def _collect(model: ActorCritic, env: VectorEnv, features: Array, config: PPOCon
     )
     flat = {name: torch.from_numpy(value.reshape(-1, *value.shape[2:]).astype(np.float32)) for name, value in stacked.items()}
     batch = _Batch(
-        features=flat["features"], actions=flat["actions"], log_prob=flat["log_prob"], advantage=torch.from_numpy(advantage.reshape(-1).astype(np.float32)),
+        features=flat["features"],
+        actions=flat["actions"],
+        log_prob=flat["log_prob"],
+        advantage=torch.from_numpy(advantage.reshape(-1).astype(np.float32)),
         returns=torch.from_numpy((advantage + stacked["value"]).reshape(-1).astype(np.float32)),
-    )  # fmt: skip
+    )
     return features, batch, float(stacked["reward"].mean())
 
 

@@ -6,9 +6,26 @@ from motorworks.factory.step import RecipeOptions, Step
 from recipes.tiny import TINY, chain
 
 SMALL = replace(
-    TINY, num_recordings=4, num_redriven=2, pretrain_steps=4, sft_steps=4, teacher_iterations=2, teacher_envs=8, rl_rounds=(0.5, 0.0), rl_steps=30,
-    rl_fit_steps=3, distil_rounds=(0.0,), distil_steps=30, distil_fit_steps=3, num_envs=4, num_scenarios=3, num_drives=2, num_plans=500, batch_size=16, threads=1,
-)  # fmt: skip
+    TINY,
+    num_recordings=4,
+    num_redriven=2,
+    pretrain_steps=4,
+    sft_steps=4,
+    teacher_iterations=2,
+    teacher_envs=8,
+    rl_rounds=(0.5, 0.0),
+    rl_steps=30,
+    rl_fit_steps=3,
+    distil_rounds=(0.0,),
+    distil_steps=30,
+    distil_fit_steps=3,
+    num_envs=4,
+    num_scenarios=3,
+    num_drives=2,
+    num_plans=500,
+    batch_size=16,
+    threads=1,
+)
 
 
 def small(options: RecipeOptions) -> tuple[Step, ...]:

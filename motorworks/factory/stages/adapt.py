@@ -62,10 +62,18 @@ def run(config: AdaptConfig, inputs: Inputs, out: Output) -> None:
     (out.path / "parity.json").write_text(json.dumps({"fp32": asdict(parity_fp32), "int8": asdict(parity_int8)}, indent=1))
     shutil.rmtree(out.path / "fp32")
     out.record(
-        misses=misses, budget=rows, parity_fp32=asdict(parity_fp32), parity_int8=asdict(parity_int8), size_ratio=int8.size_ratio, params=num_params(shape),
-        plan_p50_ms=latency.plan_p50_ms, plan_p99_ms=latency.plan_p99_ms,
-    )  # fmt: skip
-    out.thin(f"Latency is of {config.num_plans} plans every {latency.pace_s} s on this machine, thinking included; no vehicle computer has been measured.")
+        misses=misses,
+        budget=rows,
+        parity_fp32=asdict(parity_fp32),
+        parity_int8=asdict(parity_int8),
+        size_ratio=int8.size_ratio,
+        params=num_params(shape),
+        plan_p50_ms=latency.plan_p50_ms,
+        plan_p99_ms=latency.plan_p99_ms,
+    )
+    out.thin(
+        f"Latency is of {config.num_plans} plans every {latency.pace_s} s on this machine, thinking included; no vehicle computer has been measured."
+    )
 
 
 def _questions(config: AdaptConfig, inputs: Inputs) -> Any:
@@ -79,9 +87,13 @@ def _questions(config: AdaptConfig, inputs: Inputs) -> Any:
     whole = samples.select((samples.frame_index >= 0).all(axis=1) & samples.ego_valid)
     chosen = whole.select(np.linspace(0, len(whole) - 1, config.num_parity).astype(np.int64))
     return ParityInputs(
-        images=chosen.frames[chosen.frame_index], latents_valid=np.ones((len(chosen), 2), bool), ego=chosen.ego, instruction_ids=chosen.instruction_ids,
-        speed_mps=chosen.speed_mps, thought_ids=chosen.thought_ids,
-    )  # fmt: skip
+        images=chosen.frames[chosen.frame_index],
+        latents_valid=np.ones((len(chosen), 2), bool),
+        ego=chosen.ego,
+        instruction_ids=chosen.instruction_ids,
+        speed_mps=chosen.speed_mps,
+        thought_ids=chosen.thought_ids,
+    )
 
 
 def _infer(graphs: Any, shape: Any, config: AdaptConfig) -> Any:
@@ -99,6 +111,8 @@ def _trial_bundle(scratch: Path, graphs: Any, shape: Any) -> Any:
     from motorworks.models.driving_model import num_params
 
     keys = ensure_keys(scratch / "keys")
-    card = ModelCard(model="trial", precision="int8", num_params=num_params(shape), num_frames=shape.num_frames, frame_gap_steps=shape.frame_gap_steps)
+    card = ModelCard(
+        model="trial", precision="int8", num_params=num_params(shape), num_frames=shape.num_frames, frame_gap_steps=shape.frame_gap_steps
+    )
     build_bundle(scratch / "bundle", graphs, card, ReleaseConfig(release=1, body=CAR.name), keys)
     return scratch / "bundle", keys.trusted_root, VehicleIdentity(body=CAR.name)

@@ -46,14 +46,23 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
     (out.path / "clips.json").write_text(json.dumps(rows, indent=1))
     held_out = [row for row in index if row["split"] == "held_out"]
     out.record(
-        num_clips_read=len(index), kept=len(clips), num_clips_held_out=len(held_out), seconds_kept=sum(len(clip.timestamp_us) for clip in clips) / 10,
-        dropped_by_reason=dropped_s, num_samples=len(samples), bins_before=count_bins(clips), bins_after=after,
-        kept_by_source=Counter(clip.source for clip in clips), num_thoughts=sum(thought is not None for clip in clips for thought in clip.thoughts or ()),
-    )  # fmt: skip
+        num_clips_read=len(index),
+        kept=len(clips),
+        num_clips_held_out=len(held_out),
+        seconds_kept=sum(len(clip.timestamp_us) for clip in clips) / 10,
+        dropped_by_reason=dropped_s,
+        num_samples=len(samples),
+        bins_before=count_bins(clips),
+        bins_after=after,
+        kept_by_source=Counter(clip.source for clip in clips),
+        num_thoughts=sum(thought is not None for clip in clips for thought in clip.thoughts or ()),
+    )
     out.thin("Thoughts of real clips come from motion alone: the decision is known, its cause mostly is not.")
 
 
-def _choose(config: CurateConfig, ingest: Artifact, index: list[dict[str, Any]], out: Output) -> "tuple[list[Clip], list[dict[str, Any]], Counter[str]]":
+def _choose(
+    config: CurateConfig, ingest: Artifact, index: list[dict[str, Any]], out: Output
+) -> "tuple[list[Clip], list[dict[str, Any]], Counter[str]]":
     """Training clips that teach something, labelled, with pictures at the model's size; and the seconds dropped by reason."""
     from dataclasses import replace
 

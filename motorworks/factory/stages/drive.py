@@ -40,25 +40,35 @@ def run(config: DriveConfig, inputs: Inputs, out: Output) -> None:
     for _, rollout in iterate_rollouts(Town(1), policy, scenarios, keep_frames=True, keep_plans=True):
         clip = replace(clip_from_rollout(rollout), source="drive")
         logs = policy.logs
-        drives.append({
-            "rollout": replace(rollout, frames=None), "clip": write_clip(out.path / "clips", clip),
-            "disagreement_m": [log.shadow_distance_m for log in logs], "health": [log.health for log in logs],
-        })  # fmt: skip
+        drives.append(
+            {
+                "rollout": replace(rollout, frames=None),
+                "clip": write_clip(out.path / "clips", clip),
+                "disagreement_m": [log.shadow_distance_m for log in logs],
+                "health": [log.health for log in logs],
+            }
+        )
         rollouts.append(rollout)
         out.progress(len(rollouts), len(scenarios), "drives")
     policy.vehicle.log.close()
     events = policy.vehicle.events.flush()
     (out.path / "drives.pickle").write_bytes(pickle.dumps(drives))
-    (out.path / "events.json").write_text(json.dumps([{"trigger": event.trigger, "step": event.step, "severity": event.severity} for event in events], indent=1))
+    (out.path / "events.json").write_text(
+        json.dumps([{"trigger": event.trigger, "step": event.step, "severity": event.severity} for event in events], indent=1)
+    )
     completion = [min(float(rollout.progress_m.max()) / rollout.route_length_m, 1.0) for rollout in rollouts]
     draw_strips(out, [rollouts[index] for index in choose_drives(completion, num_worst=2)])
     health = [state for drive in drives for state in drive["health"]]
     out.record(
-        num_drives=len(drives), route_completion_frac=sum(completion) / len(completion), km=sum(float(r.progress_m.max()) for r in rollouts) / 1000,
+        num_drives=len(drives),
+        route_completion_frac=sum(completion) / len(completion),
+        km=sum(float(r.progress_m.max()) for r in rollouts) / 1000,
         outcomes={name: sum(r.outcome == name for r in rollouts) for name in sorted({r.outcome for r in rollouts})},
-        health={name: health.count(name) for name in sorted(set(health))}, num_events=len(events), num_clips_saved=len(drives),
-    )  # fmt: skip
-    out.thin("The fleet's clock is simulated here, so that a turn can be repeated bit for bit: no plan is late. Real deadlines: `adapt` and `motorworks drive`.")
+        health={name: health.count(name) for name in sorted(set(health))},
+        num_events=len(events),
+        num_clips_saved=len(drives),
+    )
+    out.thin("The fleet's clock is simulated, so that a turn repeats bit for bit and no plan is late; real deadlines: adapt, `motorworks drive`.")
 
 
 def _vehicle(config: DriveConfig, inputs: Inputs, out: Output) -> "VehiclePolicy":
@@ -76,10 +86,13 @@ def _vehicle(config: DriveConfig, inputs: Inputs, out: Output) -> "VehiclePolicy
     with tempfile.TemporaryDirectory() as scratch:  # a new vehicle: it has seen no release yet
         bundle = open_bundle(release.path / "bundle", release.path / "trusted_root.json", VehicleIdentity(body=CAR.name), Path(scratch) / "seen.json")
     graphs = {name: adapted.path / "shadow" / f"{name}.onnx" for name in ("vision", "plan", "think")}
-    manifest = bundle.manifest
     shadow = ModelPolicy(OrtInfer.from_graphs(graphs, threads=config.threads), name="shadow")
     vehicle = Vehicle(
-        bundle_policy(bundle, threads=config.threads, think_every=1), body=CAR, clock=SimClock(), shadow=Shadow(shadow, body=CAR),
-        events=EventRecorder(standard_triggers(TriggerLimits(disagreement_m=config.disagreement_m))), log=LogWriter(out.path / "drive.log"),
-    )  # fmt: skip
+        bundle_policy(bundle, threads=config.threads, think_every=1),
+        body=CAR,
+        clock=SimClock(),
+        shadow=Shadow(shadow, body=CAR),
+        events=EventRecorder(standard_triggers(TriggerLimits(disagreement_m=config.disagreement_m))),
+        log=LogWriter(out.path / "drive.log"),
+    )
     return VehiclePolicy(vehicle)

@@ -54,7 +54,14 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     (out.path / "open_loop.json").write_text(json.dumps(open_rows, indent=1))
     completion = [of.get("route_completion_frac", 0.0) for of in per_scenario[RELEASED]]
     _film(config, makers[RELEASED](), completion, out)
-    out.record(**{f"{name}_completion_frac": row["mean"] for name in scores for row in rows if row["policy"] == name and row["metric"] == "route_completion_frac"})
+    out.record(
+        **{
+            f"{name}_completion_frac": row["mean"]
+            for name in scores
+            for row in rows
+            if row["policy"] == name and row["metric"] == "route_completion_frac"
+        }
+    )
     if not open_rows:
         out.thin("No real recording was held out, so there is no open-loop table: give --clips with two or more recordings of a kind.")
     out.thin(f"{config.num_scenarios} held-out scenarios: intervals are wide, and a percentile bootstrap of so few is a little too narrow.")
@@ -75,12 +82,18 @@ def _policies(config: EvaluateConfig, inputs: Inputs) -> "dict[str, tuple[str, C
 
     teacher, adapted = inputs.one("teacher"), inputs.one("adapted")
     found: dict[str, tuple[str, Callable[[], Policy]]] = {
-        "stand_still": ("code", StandStill), "constant_velocity": ("code", ConstantVelocity), "expert": ("code", Expert),
+        "stand_still": ("code", StandStill),
+        "constant_velocity": ("code", ConstantVelocity),
+        "expert": ("code", Expert),
         "teacher": (teacher.digest, lambda: Teacher(load_teacher(teacher).act)),
-    }  # fmt: skip
+    }
     for role in ("previous_release", "pretrain", "sft", "rl", "distil"):
         for artifact in inputs.many(role):
-            make = partial(int8_policy, artifact.path / "int8", role, config.threads) if role == "previous_release" else partial(_torch_policy, artifact.path, role, config.threads)
+            make = (
+                partial(int8_policy, artifact.path / "int8", role, config.threads)
+                if role == "previous_release"
+                else partial(_torch_policy, artifact.path, role, config.threads)
+            )
             found[role] = (artifact.digest, make)
     return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, config.threads))}
 

@@ -59,16 +59,25 @@ def facts_of(result: "FitResult", model: Any, config: FitModelConfig) -> dict[st
 
     peak = measure_gemm_flops(threads=config.threads, device=config.device, dtype=torch.bfloat16 if config.fit.precision == "bf16" else torch.float32)
     return {
-        "params": sum(parameter.numel() for parameter in model.parameters()), "num_samples_drawn": result.num_samples,
-        "samples_per_s": result.samples_per_s, "tokens_per_s": result.tokens_per_s, "mfu_frac": result.tokens_per_s * result.flops_per_token / peak,
-        "peak_gemm_flops": peak, "busy_frac": result.busy_s / result.wall_s, "stall_frac": result.data_s / result.wall_s,
+        "params": sum(parameter.numel() for parameter in model.parameters()),
+        "num_samples_drawn": result.num_samples,
+        "samples_per_s": result.samples_per_s,
+        "tokens_per_s": result.tokens_per_s,
+        "mfu_frac": result.tokens_per_s * result.flops_per_token / peak,
+        "peak_gemm_flops": peak,
+        "busy_frac": result.busy_s / result.wall_s,
+        "stall_frac": result.data_s / result.wall_s,
         "last_loss": result.curves[-1]["loss"],
-    }  # fmt: skip
+    }
 
 
 def curve_rows(curves: list[dict[str, float]], *, offset: int = 0) -> list[dict[str, Any]]:
     """Rows as the report reads them: step, loss, and everything else as parts."""
     return [
-        {"step": row["step"] + offset, "loss": row["loss"], "parts": {name: value for name, value in row.items() if name not in ("step", "loss", "lr", "grad_norm")}}
+        {
+            "step": row["step"] + offset,
+            "loss": row["loss"],
+            "parts": {name: value for name, value in row.items() if name not in ("step", "loss", "lr", "grad_norm")},
+        }
         for row in curves
     ]

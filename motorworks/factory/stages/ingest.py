@@ -43,9 +43,12 @@ def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
     for row in index:
         seconds_s[row["source"]] += row["num_steps"] / 10
     out.record(
-        clips_by_source=Counter(row["source"] for row in index), seconds_by_source=seconds_s, num_quarantined=len(quarantine), notes=notes,
+        clips_by_source=Counter(row["source"] for row in index),
+        seconds_by_source=seconds_s,
+        num_quarantined=len(quarantine),
+        notes=notes,
         held_out_recordings=sorted(name for name, part in split.items() if part == "held_out"),
-    )  # fmt: skip
+    )
     for entry in quarantine:
         out.say(f"set aside {entry['path']}: {entry['reason']}")
     if not config.paths:

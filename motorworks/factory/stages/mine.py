@@ -51,9 +51,13 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
     (out.path / "failures.json").write_text(json.dumps(rows, indent=1))
     (out.path / "scenarios.json").write_text(json.dumps([asdict(scenario) for scenario in scenarios], indent=1))
     out.record(
-        num_failures=len(failures), by_kind=Counter(one.kind for one in failures), scenarios=[scenario.name for scenario in scenarios],
-        num_clips=len(list((out.path / "clips").iterdir())), surprise_limit=limits.min_surprise, disagreement_limit_m=limits.min_disagreement,
-    )  # fmt: skip
+        num_failures=len(failures),
+        by_kind=Counter(one.kind for one in failures),
+        scenarios=[scenario.name for scenario in scenarios],
+        num_clips=len(list((out.path / "clips").iterdir())),
+        surprise_limit=limits.min_surprise,
+        disagreement_limit_m=limits.min_disagreement,
+    )
 
 
 def _surprise(config: MineStepConfig, inputs: Inputs, digest: str) -> "Array":

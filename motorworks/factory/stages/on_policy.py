@@ -58,21 +58,40 @@ def learn_on_policy(
     for number, frac in enumerate(config.labeller_drives_frac):
         student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student")
         data = collect(
-            world, student, labeller, scenarios, num_steps=config.num_steps, labeller_drives_frac=frac, shrink=ImageCodec().encode, seed=config.seed + number,
-            on_step=lambda t, number=number: out.progress(number * config.num_steps + t, num_rounds * config.num_steps, "steps driven", f"round {number + 1}"),
+            world,
+            student,
+            labeller,
+            scenarios,
+            num_steps=config.num_steps,
+            labeller_drives_frac=frac,
+            shrink=ImageCodec().encode,
+            seed=config.seed + number,
+            on_step=lambda t, number=number: out.progress(
+                number * config.num_steps + t, num_rounds * config.num_steps, "steps driven", f"round {number + 1}"
+            ),
         )
         gathered.append(samples_from_on_policy(data, stride=config.stride))
         driven = concat(gathered)
         factor = config.clips_share / (1 - config.clips_share) * float(driven.weight.sum()) / float(clips.weight.sum())
         steps = round(config.fit.steps * (config.last_fit_factor if number == num_rounds - 1 else 1))
-        result = fit(model, concat([driven, clips.reweighted(factor)]), replace(config.fit, steps=steps, seed=config.fit.seed + number), threads=config.threads)
+        result = fit(
+            model, concat([driven, clips.reweighted(factor)]), replace(config.fit, steps=steps, seed=config.fit.seed + number), threads=config.threads
+        )
         offset = curve[-1]["step"] if curve else 0
         curve += curve_rows(result.curves, offset=offset)
-        rounds.append({
-            "labeller_drives_frac": frac, "num_ended": data.num_ended, "completed_frac": data.completed_frac, "num_samples": len(driven),
-            "last_loss": result.curves[-1]["loss"], "samples_per_s": result.samples_per_s, "fit_s": result.wall_s,
-        })  # fmt: skip
-        out.say(f"round {number + 1}/{num_rounds}: {data.completed_frac:.0%} of {data.num_ended} ended episodes completed, loss {result.curves[-1]['loss']:.3f}")
+        rounds.append(
+            {
+                "labeller_drives_frac": frac,
+                "num_ended": data.num_ended,
+                "completed_frac": data.completed_frac,
+                "num_samples": len(driven),
+                "last_loss": result.curves[-1]["loss"],
+                "samples_per_s": result.samples_per_s,
+                "fit_s": result.wall_s,
+            }
+        )
+        ended = f"{data.completed_frac:.0%} of {data.num_ended} episodes completed"
+        out.say(f"round {number + 1}/{num_rounds}: {ended}, loss {rounds[-1]['last_loss']:.3f}")
     return curve, rounds
 
 

@@ -31,16 +31,30 @@ def run(config: ReleaseStepConfig, inputs: Inputs, out: Output) -> None:
     rows = json.loads((evaluate.path / "scores.json").read_text())
     results = {row["metric"]: row["mean"] for row in rows if row["policy"] == "released_int8"}
     card = ModelCard(
-        model="motorworks-student", precision="int8", num_params=adapt.metrics["params"], metrics=results,
+        model="motorworks-student",
+        precision="int8",
+        num_params=adapt.metrics["params"],
+        metrics=results,
         lineage={artifact.name: artifact.digest for role in inputs for artifact in inputs.many(role)},
         notes=("Trained and evaluated in simulation only. Not for public roads.",),
-    )  # fmt: skip
+    )
     keys = ensure_keys(out.root / KEYS)
     graphs = {name: adapt.path / "int8" / f"{name}.onnx" for name in ("vision", "plan", "think")}
     # named after this turn, so that the same release signed again is the same payload
-    manifest = build_bundle(out.path / "bundle", graphs, card, ReleaseConfig(release=config.release, body=config.body, hardware_ids=config.hardware_ids), keys)
+    manifest = build_bundle(
+        out.path / "bundle", graphs, card, ReleaseConfig(release=config.release, body=config.body, hardware_ids=config.hardware_ids), keys
+    )
     shutil.copyfile(keys.trusted_root, out.path / "trusted_root.json")
     for signed_anew in ("bundle/metadata/*", "trusted_root.json"):
         out.volatile(signed_anew)
-    out.record(released=True, manifest={"model": manifest.model, "release": manifest.release, "body": manifest.body, "precision": manifest.precision, "params": manifest.num_params})
+    out.record(
+        released=True,
+        manifest={
+            "model": manifest.model,
+            "release": manifest.release,
+            "body": manifest.body,
+            "precision": manifest.precision,
+            "params": manifest.num_params,
+        },
+    )
     out.thin("All signing keys lie in one folder of this machine; a fleet keeps root and targets keys offline, two of three.")

@@ -39,9 +39,13 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     (out.path / "polish.json").write_text(json.dumps(polished))
     out.volatile("rounds.json").write_text(json.dumps(rounds))
     out.record(
-        rounds=rounds, last_loss=curve[-1]["loss"], polish_chosen_before=polished[0]["chosen_reward"], polish_chosen_after=polished[-1]["chosen_reward"],
-        polish_best=polished[-1]["best_reward"], polish_kl=polished[-1]["kl"],
-    )  # fmt: skip
+        rounds=rounds,
+        last_loss=curve[-1]["loss"],
+        polish_chosen_before=polished[0]["chosen_reward"],
+        polish_chosen_after=polished[-1]["chosen_reward"],
+        polish_best=polished[-1]["best_reward"],
+        polish_kl=polished[-1]["kl"],
+    )
     out.thin("The reward polishes only the choice among proposals (the scorer); the proposals themselves come from the teacher.")
 
 
@@ -56,14 +60,21 @@ def _polish(config: RlConfig, model: object, teacher: object, scenarios: object,
 
     stride = config.loop.stride
     data = collect(
-        world, ModelPolicy(TorchInfer(model), name="student"), teacher, scenarios, num_steps=config.num_polish_steps, labeller_drives_frac=0.0,
-        shrink=ImageCodec().encode, seed=config.loop.seed - 1, score=lambda scene, plan: score_proposals(scene, plan.proposals),
-    )  # fmt: skip
+        world,
+        ModelPolicy(TorchInfer(model), name="student"),
+        teacher,
+        scenarios,
+        num_steps=config.num_polish_steps,
+        labeller_drives_frac=0.0,
+        shrink=ImageCodec().encode,
+        seed=config.loop.seed - 1,
+        score=lambda scene, plan: score_proposals(scene, plan.proposals),
+    )
     scores = data.proposal_scores[::stride].reshape(-1, data.proposal_scores.shape[-1])
     return polish(model, samples_from_on_policy(data, stride=stride), scores, config.polish)
 
 
-def load_teacher(artifact: Artifact) -> "ActorCritic":  # noqa: F821
+def load_teacher(artifact: Artifact) -> "ActorCritic":
     """The teacher's networks from its artifact."""
     from safetensors import safe_open
 

@@ -22,9 +22,13 @@ def draw_strips(out: Output, rollouts: "Iterable[Rollout]") -> None:
     from motorworks.sim import camera as town
 
     camera = GroundCamera(
-        focal_px=town.FOCAL_PX, centre_px=(town.CX_PX, town.CY_PX), height_m=town.CAMERA_HEIGHT_M, ahead_m=town.CAMERA_AHEAD_M,
-        width_px=town.WIDTH_PX, height_px=town.HEIGHT_PX,
-    )  # fmt: skip
+        focal_px=town.FOCAL_PX,
+        centre_px=(town.CX_PX, town.CY_PX),
+        height_m=town.CAMERA_HEIGHT_M,
+        ahead_m=town.CAMERA_AHEAD_M,
+        width_px=town.WIDTH_PX,
+        height_px=town.HEIGHT_PX,
+    )
     (out.path / "strips").mkdir()
     rows: list[dict[str, Any]] = []
     for rollout in rollouts:

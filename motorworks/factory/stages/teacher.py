@@ -66,7 +66,13 @@ def run(config: TeacherConfig, inputs: Inputs, out: Output) -> None:
     save_file(model.state_dict(), out.path / "teacher.safetensors", metadata={"config": json.dumps(vars(model.config))})
     rows = [{"step": row["step"], "return": row.get("return"), "completion_frac": row.get("route_completion_frac"), "parts": row} for row in curve]
     (out.path / "curves.json").write_text(json.dumps(rows))
-    out.record(env_steps_per_s=speed, num_env_steps=config.num_iterations * config.horizon * config.num_envs, clone_loss=cloned, first=curve[0], last=curve[-1])
+    out.record(
+        env_steps_per_s=speed,
+        num_env_steps=config.num_iterations * config.horizon * config.num_envs,
+        clone_loss=cloned,
+        first=curve[0],
+        last=curve[-1],
+    )
 
 
 def _warm_start(config: TeacherConfig, world: "Town", scenarios: "Iterator[Scenario]") -> "tuple[ActorCritic, list[float]]":
