@@ -4,12 +4,26 @@ clips ─► ingest ─► curate ─► pretrain ─► sft ─► rl ─► di
     └───────────────────────◄──────────── hard clips, new scenarios ◄──────────────────────────────────────────┘
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from motorworks.factory.stages import adapt, curate, distil, drive, evaluate, fit_model, ingest, mine, release, rl, teacher, town_clips
+from motorworks.factory.stages.adapt import AdaptConfig
+from motorworks.factory.stages.curate import CurateConfig
+from motorworks.factory.stages.distil import DistilConfig
+from motorworks.factory.stages.drive import DriveConfig
+from motorworks.factory.stages.evaluate import EvaluateConfig
+from motorworks.factory.stages.fit_model import FitModelConfig
+from motorworks.factory.stages.ingest import IngestConfig
+from motorworks.factory.stages.mine import MineStepConfig
 from motorworks.factory.stages.on_policy import OnPolicyConfig
+from motorworks.factory.stages.release import ReleaseStepConfig
+from motorworks.factory.stages.rl import RlConfig
+from motorworks.factory.stages.teacher import TeacherConfig
+from motorworks.factory.stages.town_clips import TownClipsConfig
 from motorworks.factory.step import RecipeOptions, Step
 from motorworks.train.fit_config import FitConfig, LossWeights, PolishConfig
+
+Line = dict[str, Step]  # the steps of one turn, by stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,120 +62,91 @@ def tiny(options: RecipeOptions) -> tuple[Step, ...]:
 
 def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
     """The line of turn 1, 2, …: a turn reads what the one before mined, and goes on from its weights."""
-    steps: dict[str, Step] = {}
+    steps: Line = {}
     for turn in range(1, options.turn + 1):
-        steps = _turn(f"{name}/turn{turn}", name, turn, sizes, options, steps)
+        before, steps = steps, {}
+        for part in (clips, model, car, road):
+            steps |= part(name, f"{name}/turn{turn}", turn, sizes, options, steps, before)
     return (steps["mine"],)
 
 
-def _turn(here: str, name: str, turn: int, sizes: Sizes, options: RecipeOptions, before: dict[str, Step]) -> dict[str, Step]:
-    def learn(steps: int, lr: float, losses: LossWeights) -> FitConfig:
-        return FitConfig(steps=steps, batch_size=sizes.batch_size, lr=lr, losses=losses, seed=turn)
-
-    def loop(rounds: tuple[float, ...], num_steps: int, fit: FitConfig) -> OnPolicyConfig:
-        return OnPolicyConfig(
-            labeller_drives_frac=rounds,
-            num_steps=num_steps,
-            fit=fit,
-            num_envs=sizes.num_envs,
-            threads=sizes.threads,
-            last_fit_factor=2.0,
-            seed=10 * turn,
-        )
-
-    seeing = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)  # look, foresee, steer
-    speaking = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)  # decide, say why, steer
-    driving = LossWeights(action=1.0, reasoned=0.1, language=0.1, world=0.05)  # steer, and forget neither
-
-    # real clips in, synthetic ones beside them; what the last turn mined is driven again by the expert
-    town = Step(
-        name=f"{name}/town_clips",
-        run=town_clips.run,
-        config=town_clips.TownClipsConfig(num_recordings=sizes.num_recordings, threads=sizes.threads),
-    )
-    driven, mined = (town,), {}
+def clips(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, now: Line, before: Line) -> Line:
+    """Real clips in, synthetic ones beside them; what the last turn mined is driven again by the expert."""
+    drive_town = TownClipsConfig(num_recordings=sizes.num_recordings, threads=sizes.threads)
+    town = (Step(name=f"{name}/town_clips", run=town_clips.run, config=drive_town),)
+    mined, previous = {}, {}
     if before:
-        mined = {"mined": before["mine"]}
-        again = town_clips.TownClipsConfig(num_recordings=sizes.num_redriven, threads=sizes.threads)
-        driven = (town, Step(name=f"{here}/redriven_clips", run=town_clips.run, config=again, inputs=mined))
-    clips = Step(
-        name=f"{here}/ingest",
-        run=ingest.run,
-        config=ingest.IngestConfig(paths=options.clips),
-        inputs={"town": driven, **mined, **({"previous": before["ingest"]} if before else {})},
-    )
-    samples = Step(name=f"{here}/curate", run=curate.run, config=curate.CurateConfig(), inputs={"clips": clips})
+        mined, previous = {"mined": before["mine"]}, {"previous": before["ingest"]}
+        redrive = replace(drive_town, num_recordings=sizes.num_redriven)
+        town += (Step(name=f"{here}/redriven_clips", run=town_clips.run, config=redrive, inputs=mined),)
+    read = Step(name=f"{here}/ingest", run=ingest.run, config=IngestConfig(paths=options.clips), inputs={"town": town, **mined, **previous})
+    chosen = Step(name=f"{here}/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
+    return {"ingest": read, "curate": chosen}
 
-    # a model that sees, says and steers: by looking, then by example, then on its own drives
-    start, start_small = ({"start": before["rl"]}, {"start": before["distil"]}) if before else ({}, {})
-    pretrained = Step(
-        name=f"{here}/pretrain",
-        run=fit_model.run,
-        inputs={"samples": samples, **start},
-        config=fit_model.FitModelConfig(model=sizes.model, threads=sizes.threads, fit=learn(sizes.pretrain_steps, 1e-3, seeing)),
-    )
-    tuned = Step(
-        name=f"{here}/sft",
-        run=fit_model.run,
-        inputs={"samples": samples, "start": pretrained},
-        config=fit_model.FitModelConfig(only_thoughtful=True, threads=sizes.threads, fit=learn(sizes.sft_steps, 6e-4, speaking)),
-    )
-    coach = Step(
-        name=f"{name}/teacher",
-        run=teacher.run,
-        config=teacher.TeacherConfig(num_iterations=sizes.teacher_iterations, num_envs=sizes.teacher_envs, threads=sizes.threads),
-    )
-    reinforced = Step(
-        name=f"{here}/rl",
-        run=rl.run,
-        config=rl.RlConfig(loop=loop(sizes.rl_rounds, sizes.rl_steps, learn(sizes.rl_fit_steps, 6e-4, driving)), polish=PolishConfig()),
-        inputs={"start": tuned, "samples": samples, "teacher": coach, **mined},
-    )
 
-    # a small one for the car, checked, judged, signed
-    student = Step(
-        name=f"{here}/distil",
-        run=distil.run,
-        inputs={"parent": reinforced, "samples": samples, **mined, **start_small},
-        config=distil.DistilConfig(
-            student=sizes.student,
-            warm_start=learn(sizes.distil_fit_steps, 1.5e-3, speaking),
-            loop=loop(sizes.distil_rounds, sizes.distil_steps, learn(sizes.distil_fit_steps, 1e-3, driving)),
-        ),
+def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, now: Line, before: Line) -> Line:
+    """A model that sees, says and steers: by looking, then by example, then on its own drives."""
+    seeing = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
+    speaking = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
+    driving = LossWeights(action=1.0, reasoned=0.1, language=0.1, world=0.05)
+    look = FitConfig(steps=sizes.pretrain_steps, batch_size=sizes.batch_size, lr=1e-3, losses=seeing, seed=turn)
+    speak = replace(look, steps=sizes.sft_steps, lr=6e-4, losses=speaking)
+    drives = OnPolicyConfig(
+        labeller_drives_frac=sizes.rl_rounds,
+        num_steps=sizes.rl_steps,
+        num_envs=sizes.num_envs,
+        fit=replace(look, steps=sizes.rl_fit_steps, lr=6e-4, losses=driving),
+        threads=sizes.threads,
+        seed=10 * turn,
     )
-    adapted = Step(
-        name=f"{here}/adapt",
-        run=adapt.run,
-        config=adapt.AdaptConfig(num_plans=sizes.num_plans, threads=sizes.threads),
-        inputs={"student": student, "shadow": reinforced, "samples": samples},
-    )
-    judged = Step(
-        name=f"{here}/evaluate",
-        run=evaluate.run,
-        config=evaluate.EvaluateConfig(num_scenarios=sizes.num_scenarios, threads=sizes.threads),
-        inputs={
-            "clips": clips,
-            "teacher": coach,
-            "pretrain": pretrained,
-            "sft": tuned,
-            "rl": reinforced,
-            "distil": student,
-            "adapted": adapted,
-            **({"previous_release": before["adapt"]} if before else {}),
-        },
-    )
-    released = Step(
-        name=f"{here}/release", run=release.run, config=release.ReleaseStepConfig(release=turn), inputs={"adapted": adapted, "evaluated": judged}
-    )
+    samples, start = {"samples": now["curate"]}, {"start": before["rl"]} if before else {}
+    mined = {"mined": before["mine"]} if before else {}
 
-    # the fleet drives it, and what went wrong is what comes next
-    drives = Step(
-        name=f"{here}/drive",
-        run=drive.run,
-        config=drive.DriveConfig(turn=turn, num_drives=sizes.num_drives, threads=sizes.threads),
-        inputs={"release": released, "adapted": adapted},
+    pretrained = FitModelConfig(model=sizes.model, fit=look, threads=sizes.threads)
+    tuned = FitModelConfig(model=sizes.model, fit=speak, threads=sizes.threads, only_thoughtful=True)
+    coached = TeacherConfig(num_iterations=sizes.teacher_iterations, num_envs=sizes.teacher_envs, threads=sizes.threads)
+    pretrain = Step(name=f"{here}/pretrain", run=fit_model.run, config=pretrained, inputs=samples | start)
+    sft = Step(name=f"{here}/sft", run=fit_model.run, config=tuned, inputs=samples | {"start": pretrain})
+    coach = Step(name=f"{name}/teacher", run=teacher.run, config=coached)
+    reinforced = RlConfig(loop=drives, polish=PolishConfig())
+    return {
+        "pretrain": pretrain,
+        "sft": sft,
+        "teacher": coach,
+        "rl": Step(name=f"{here}/rl", run=rl.run, config=reinforced, inputs=samples | mined | {"start": sft, "teacher": coach}),
+    }
+
+
+def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, now: Line, before: Line) -> Line:
+    """A small one for the car: taught, fitted, judged, signed."""
+    words = LossWeights(action=1.0, reasoned=0.1, language=0.1, world=0.05)
+    fit = FitConfig(steps=sizes.distil_fit_steps, batch_size=sizes.batch_size, lr=1e-3, losses=words, seed=turn)
+    drives = OnPolicyConfig(
+        labeller_drives_frac=sizes.distil_rounds,
+        num_steps=sizes.distil_steps,
+        num_envs=sizes.num_envs,
+        fit=fit,
+        threads=sizes.threads,
+        seed=10 * turn + 5,
     )
-    failures = Step(
-        name=f"{here}/mine", run=mine.run, config=mine.MineStepConfig(threads=sizes.threads), inputs={"drive": drives, "model": reinforced}
-    )
-    return {"ingest": clips, "rl": reinforced, "distil": student, "adapt": adapted, "mine": failures}
+    taught = DistilConfig(student=sizes.student, loop=drives, warm_start=replace(fit, lr=1.5e-3))
+    start, mined = ({"start": before["distil"]}, {"mined": before["mine"]}) if before else ({}, {})
+    samples, parent = {"samples": now["curate"]}, now["rl"]
+
+    student = Step(name=f"{here}/distil", run=distil.run, config=taught, inputs=samples | start | mined | {"parent": parent})
+    fitted = AdaptConfig(num_plans=sizes.num_plans, threads=sizes.threads)
+    adapted = Step(name=f"{here}/adapt", run=adapt.run, config=fitted, inputs=samples | {"student": student, "shadow": parent})
+    stages = {stage: now[stage] for stage in ("pretrain", "sft", "rl", "teacher")} | {"distil": student, "adapted": adapted}
+    rival = {"previous_release": before["adapt"]} if before else {}
+    exam = EvaluateConfig(num_scenarios=sizes.num_scenarios, threads=sizes.threads)
+    judged = Step(name=f"{here}/evaluate", run=evaluate.run, config=exam, inputs=stages | rival | {"clips": now["ingest"]})
+    signed = ReleaseStepConfig(release=turn)
+    released = Step(name=f"{here}/release", run=release.run, config=signed, inputs={"adapted": adapted, "evaluated": judged})
+    return {"distil": student, "adapt": adapted, "evaluate": judged, "release": released}
+
+
+def road(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, now: Line, before: Line) -> Line:
+    """The fleet drives it, and what went wrong is what comes next."""
+    fleet, found = DriveConfig(turn=turn, num_drives=sizes.num_drives, threads=sizes.threads), MineStepConfig(threads=sizes.threads)
+    drives = Step(name=f"{here}/drive", run=drive.run, config=fleet, inputs={"release": now["release"], "adapted": now["adapt"]})
+    return {"drive": drives, "mine": Step(name=f"{here}/mine", run=mine.run, config=found, inputs={"drive": drives, "model": now["rl"]})}

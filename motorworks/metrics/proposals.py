@@ -1,7 +1,7 @@
 """How good is each proposed plan, judged from the scene alone: a PDM-like score for labels, group-relative RL and choosing.
 
-gates (no hit, on the road, stop line) times (5 progress + 5 time gap + 2 lane + 2 comfort + 4 speed limit) / 18, over 4 s. Agents
-are predicted at constant velocity; the road is the lane about the route, so a pass through the next lane counts as leaving it.
+gates (no hit, on the road, stop line) times (5 progress + 2 lane + 2 comfort + 4 speed limit) / 13, over 4 s. PDM's time-to-collision term
+is left out on purpose: that metric is in thresholds.NEVER_REWARDED. Agents are predicted at constant velocity; the road is the lane about the route, so a pass through the next lane counts as leaving it.
 """
 
 import numpy as np
@@ -15,7 +15,6 @@ from motorworks.metrics import thresholds
 from motorworks.metrics.overlap import boxes_touch, ego_boxes
 
 _EVERY = 2  # judge each second step: 0.2 s
-_GAP_S = 0.9  # NAVSIM's furthest time-to-collision probe
 
 
 def score_proposals(scene: Scene, proposals: Trajectory, body: Body = CAR) -> Float[Array, "batch proposal"]:
@@ -26,7 +25,7 @@ def score_proposals(scene: Scene, proposals: Trajectory, body: Body = CAR) -> Fl
     poses, speeds = integrate(plan, start, can_reverse=body.can_reverse)
     poses, speeds_all, speeds = poses[..., _EVERY - 1 :: _EVERY, :].astype(np.float32), speeds, speeds[..., _EVERY - 1 :: _EVERY].astype(np.float32)
     along_m, offset_m = follow_path(scene, poses)
-    hit, near = meets_agents(scene, poses, speeds, body)
+    hit = meets_agents(scene, poses, speeds, body)
     progress_m = along_m[..., -1]
 
     gate = _hit_gate(hit) * _road_gate(offset_m) * _stop_line_gate(scene, along_m, body)
@@ -34,12 +33,11 @@ def score_proposals(scene: Scene, proposals: Trajectory, body: Body = CAR) -> Fl
     reference = np.maximum(reachable_m(scene), 1e-3)[:, None]
     standing_is_fine = reference <= thresholds.MIN_REFERENCE_PROGRESS_M
     progress = np.where(standing_is_fine, 1.0, np.clip(progress_m / reference, 0.0, 1.0))
-    gap = 1.0 - near.mean(axis=-1)
     beyond = (np.abs(offset_m) - thresholds.LANE_KEEP_MAX_M) / (thresholds.LANE_HALF_WIDTH_M - thresholds.LANE_KEEP_MAX_M)
     lane = 1.0 - np.clip(beyond, 0.0, 1.0).mean(axis=-1)
     slow = 1.0 - np.clip(np.maximum(speeds - limit[..., None], 0.0).mean(axis=-1) / thresholds.OVERSPEED_SCALE_MPS, 0.0, 1.0)
     comfort = _comfort(plan, speeds_all)
-    return gate * (5 * progress + 5 * gap + 2 * lane + 2 * comfort + 4 * slow) / 18.0
+    return gate * (5 * progress + 2 * lane + 2 * comfort + 4 * slow) / 13.0
 
 
 def follow_path(
@@ -68,12 +66,11 @@ def meets_agents(
     poses: Float[Array, "batch proposal time 3"],
     speeds: Float[Array, "batch proposal time"],
     body: Body,
-) -> tuple[Bool[Array, "batch proposal time"], Bool[Array, "batch proposal time"]]:
-    """Where ego hits an agent by its own doing (not run into from behind, not standing), and where it would within 0.9 s of closing in."""
+) -> Bool[Array, "batch proposal time"]:
+    """Where ego hits an agent by its own doing: not run into from behind, not standing."""
     agents = np.asarray(scene.agents_rig, np.float32)
     if agents.shape[1] == 0 or not scene.agents_valid.any():
-        nothing = np.zeros(poses.shape[:-1], bool)
-        return nothing, nothing
+        return np.zeros(poses.shape[:-1], bool)
     times = ((np.arange(poses.shape[2]) + 1) * _EVERY * DT_S).astype(np.float32)
     heading = np.stack([np.cos(agents[..., 2]), np.sin(agents[..., 2])], axis=-1)
     moved = agents[:, None, :, :2] + (agents[..., 3:4] * heading)[:, None] * times[None, :, None, None]
@@ -82,27 +79,15 @@ def meets_agents(
     cos, sin = np.cos(poses[..., 2])[..., None], np.sin(poses[..., 2])[..., None]
     # cheap first: where in ego's frame, how far apart at most; then look closely at the few that can meet
     dx, dy = other[..., 0] - ego[..., 0], other[..., 1] - ego[..., 1]
-    closing = np.maximum(
-        speeds[..., None] - agents[:, None, None, :, 3] * (cos * heading[:, None, None, :, 0] + sin * heading[:, None, None, :, 1]), 0.0
-    )
-    reach = closing * _GAP_S
-    within = dx * dx + dy * dy <= ((np.hypot(other[..., 3], other[..., 4]) + np.hypot(body.length_m, body.width_m)) / 2 + reach) ** 2
+    within = dx * dx + dy * dy <= ((np.hypot(other[..., 3], other[..., 4]) + np.hypot(body.length_m, body.width_m)) / 2) ** 2
     within &= scene.agents_valid[:, None, None, :]
-    hit, near = np.zeros(within.shape, bool), np.zeros(within.shape, bool)
+    hit = np.zeros(within.shape, bool)
     if within.any():
-        mine, theirs = np.broadcast_to(ego, (*within.shape, 5))[within], np.broadcast_to(other, (*within.shape, 5))[within]
-        hit[within] = boxes_touch(mine, theirs)
-        longer = mine.copy()
-        extra = reach[within]
-        longer[:, 0] += np.cos(mine[:, 2]) * extra / 2
-        longer[:, 1] += np.sin(mine[:, 2]) * extra / 2
-        longer[:, 3] += extra
-        near[within] = boxes_touch(longer, theirs)
+        hit[within] = boxes_touch(np.broadcast_to(ego, (*within.shape, 5))[within], np.broadcast_to(other, (*within.shape, 5))[within])
         # the first touch tells whose doing it is: an agent that ran into us from behind drives on through us in this prediction
         innocent = (dx * cos + dy * sin <= -body.length_m / 2) | (speeds <= 0.1)[..., None]
-        struck = np.logical_or.accumulate(hit & innocent, axis=2) | innocent
-        hit, near = hit & ~struck, near & ~struck
-    return np.any(hit, axis=-1), np.any(near, axis=-1)
+        hit &= ~(np.logical_or.accumulate(hit & innocent, axis=2) | innocent)
+    return np.any(hit, axis=-1)
 
 
 def reachable_m(scene: Scene) -> Float[Array, " batch"]:

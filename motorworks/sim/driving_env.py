@@ -1,7 +1,7 @@
 """A world as a vector environment on scene features: episodes restart themselves with the next scenario."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -26,16 +26,20 @@ class FeatureStep:
     truncated: Bool[Array, " batch"]
 
 
-@dataclass
 class DrivingEnv:
     """Turns actions into trajectories with `drive`, scenes into features with `encode`, and world steps into rewards."""
 
-    world: World
-    scenarios: Iterator[Scenario]
-    encode: Callable[[Scene], Float32[Array, "batch feature"]]
-    drive: Callable[[Scene, Float[Array, "batch action"]], Trajectory]
-    reward: Reward
-    _ended: list[dict[str, float]] = field(default_factory=list)
+    def __init__(
+        self,
+        world: World,
+        scenarios: Iterator[Scenario],
+        *,
+        encode: Callable[[Scene], Float32[Array, "batch feature"]],
+        drive: Callable[[Scene, Float[Array, "batch action"]], Trajectory],
+        reward: Reward,
+    ) -> None:
+        self.world, self.scenarios, self._encode, self._drive, self._reward = world, scenarios, encode, drive, reward
+        self._ended: list[dict[str, float]] = []
 
     @property
     def num_envs(self) -> int:
@@ -53,13 +57,13 @@ class DrivingEnv:
     def _see(self, scene: Scene | None) -> None:
         if scene is None:
             raise ValueError(f"world {self.world.name} gives no scene: this environment needs a privileged view")
-        self._scene, self._features = scene, self.encode(scene)
+        self._scene, self._features = scene, self._encode(scene)
 
     def step(self, actions: Float[Array, "batch action"]) -> FeatureStep:
         """One step of all; ended episodes are counted and replaced."""
         limit_mps = self._scene.speed_limit_mps
-        step = self.world.step(self.drive(self._scene, actions))
-        reward, _ = self.reward(facts_of(step, limit_mps))
+        step = self.world.step(self._drive(self._scene, actions))
+        reward, _ = self._reward(facts_of(step, limit_mps))
         self._return += reward
         self._driven_m += step.progress_m
         self._see(step.observation.scene)

@@ -27,7 +27,7 @@ class OnPolicyConfig:
     num_towns: int = 64
     num_agents: tuple[int, int] = (6, 14)
     clips_share: float = 0.2  # of what is drawn comes from the curated clips, so that real roads and words are not forgotten
-    last_fit_factor: float = 1.0  # the last round may learn for longer
+    last_fit_factor: float = 2.0  # the last round may learn for longer
     stride: int = 2
     threads: int = 2
     seed: int = 4

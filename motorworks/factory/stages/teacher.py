@@ -50,9 +50,7 @@ def run(config: TeacherConfig, inputs: Inputs, out: Output) -> None:
     torch.set_num_threads(config.threads)
     world, towns = Town(config.num_envs, renders=False, threads=config.threads), TRAIN_SEEDS[: config.num_towns]
     model, cloned = _warm_start(config, world, draw_scenarios(towns, seed=config.seed))
-    env = DrivingEnv(
-        world=world, scenarios=draw_scenarios(towns, seed=config.seed + 1), encode=SceneCodec().encode, drive=actions_to_trajectory, reward=Reward()
-    )
+    env = DrivingEnv(world, draw_scenarios(towns, seed=config.seed + 1), encode=SceneCodec().encode, drive=actions_to_trajectory, reward=Reward())
     settings = PPOConfig(num_iterations=config.num_iterations, horizon=config.horizon, lr=config.lr, seed=config.seed)
     speed = 0.0
 
