@@ -156,9 +156,11 @@ def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
 
 
 def _write_report(command: commands.Shared, recipe: str, turn: int) -> str:
+    from motorworks.factory.artifact import DEV
     from motorworks.factory.report.write import write_report
 
-    return str(write_report(command.artifacts, recipe, turn))
+    version = command.version if isinstance(command, commands.Chain) else None
+    return str(write_report(command.artifacts, recipe, turn, version or DEV))
 
 
 def _print(value: Any, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """How good is each proposed plan, judged from the scene alone: a PDM-like score for labels, group-relative RL and choosing.
 
-gates (no hit, on the road, stop line) times (5 progress + 2 lane + 2 comfort + 4 speed limit) / 13, over 4 s. PDM's time-to-collision term
-is left out on purpose: that metric is in thresholds.NEVER_REWARDED. Agents are predicted at constant velocity; the road is the lane about the route, so a pass through the next lane counts as leaving it.
+gates (no hit, on the road, stop line) times (5 progress + 2 lane + 2 comfort + 4 speed limit) / 13, over 4 s. PDM's time-to-collision
+term is left out on purpose: that metric is in thresholds.NEVER_REWARDED. Agents are predicted at constant velocity; the road is the lane
+about the route, so a pass through the next lane counts as leaving it.
 """
 
 import numpy as np

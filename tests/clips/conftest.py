@@ -1,62 +1,19 @@
 """Tiny recordings of each foreign layout, made on the spot."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.thought import Thought
 
 
 @pytest.fixture
-def make_tub(tmp_path: Path) -> Callable[..., Path]:
-    """`make_tub(name, num, ...)` writes a Donkeycar v2 tub at 20 Hz; `edit(index, record)` may change a record before it is written."""
-
-    def make(
-        name: str = "tub",
-        num: int = 100,
-        *,
-        created_at: float = 1.7e9,
-        deleted: tuple[int, ...] = (),
-        edit: Callable[[int, dict], object] | None = None,
-        angle: float = 0.0,
-        throttle: float = 0.5,
-    ) -> Path:
-        tub = tmp_path / name
-        (tub / "images").mkdir(parents=True)
-        lines = []
-        for index in range(num):
-            image = f"{index}_cam_image_array_.jpg"
-            Image.fromarray(np.full((24, 32, 3), (index * 2) % 250, np.uint8)).save(tub / "images" / image)
-            record = {
-                "_index": index,
-                "_session_id": "s_0",
-                "_timestamp_ms": 1_700_000_000_000 + 50 * index,
-                "cam/image_array": image,
-                "user/angle": angle,
-                "user/mode": "user",
-                "user/throttle": throttle,
-            }
-            if edit:
-                edit(index, record)
-            lines.append(json.dumps(record))
-        (tub / "catalog_0.catalog").write_text("\n".join(lines[:60]) + "\n")
-        (tub / "catalog_1.catalog").write_text("\n".join(lines[60:]) + "\n")
-        manifest = [
-            ["cam/image_array", "user/angle", "user/throttle", "user/mode"],
-            ["image_array", "float", "float", "str"],
-            {},
-            {"created_at": created_at},
-            {"paths": ["catalog_0.catalog", "catalog_1.catalog"], "current_index": num, "max_len": 60, "deleted_indexes": list(deleted)},
-        ]
-        (tub / "manifest.json").write_text("\n".join(json.dumps(line) for line in manifest) + "\n")
-        return tub
-
-    return make
+def make_tub(tmp_path: Path, write_tub: Callable[..., Path]) -> Callable[..., Path]:
+    """`make_tub(name, ...)` writes a Donkeycar v2 tub in the test's own folder."""
+    return lambda name="tub", num=100, **options: write_tub(tmp_path / name, num, **options)
 
 
 @pytest.fixture

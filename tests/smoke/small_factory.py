@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from motorworks.factory.recipe import step_named
 from motorworks.factory.step import RecipeOptions, Step
 from recipes.tiny import TINY, chain
 
@@ -20,7 +21,7 @@ SMALL = replace(
     distil_steps=30,
     distil_fit_steps=3,
     num_envs=4,
-    num_scenarios=3,
+    num_scenarios=2,
     num_drives=2,
     num_plans=500,
     batch_size=16,
@@ -31,3 +32,8 @@ SMALL = replace(
 def small(options: RecipeOptions) -> tuple[Step, ...]:
     """For tests/smoke."""
     return chain("small", SMALL, options)
+
+
+def small_to_sft(options: RecipeOptions) -> tuple[Step, ...]:
+    """The same steps as far as sft: what the test that kills a run can afford to make again."""
+    return (step_named(small(options), f"small/turn{options.turn}/sft"),)

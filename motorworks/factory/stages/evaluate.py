@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motorworks.factory.artifact import Inputs
+from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.fingerprint import digest
 from motorworks.factory.stages.strips import choose_drives, draw_strips
 from motorworks.factory.step import Output
@@ -37,12 +37,15 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.metrics.aggregate import paired_rows, score_rows
 
     policies = _policies(config, inputs)
-    keys = {name: digest({"policy": name, "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}
-    names = {key: name for name, key in keys.items()}
-    makers = {name: make for name, (_, make) in policies.items()}
+    # the last release is what was driven as released then: the same key, so its drives are reused
+    kinds = {name: RELEASED if name == "previous_release" else name for name in policies}
+    keys = {name: digest({"policy": kinds[name], "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}
+    makers = {keys[name]: make for name, (_, make) in policies.items()}
     fields = {key: value for key, value in asdict(config).items() if key != "open_loop_stride"}
-    folders = out.items("policy", list(names), partial(_drive, config, names, makers), depends_on=fields)
-    scores: dict[str, list[list[Score]]] = {names[f.name]: pickle.loads((f / "scores.pickle").read_bytes()) for f in folders}
+    folders = out.items("policy", list(keys.values()), partial(_drive, config, makers), depends_on=fields)
+    scores: dict[str, list[list[Score]]] = {
+        name: pickle.loads((folder / "scores.pickle").read_bytes()) for name, folder in zip(keys, folders, strict=True)
+    }
     rows = [asdict(row) for name, found in scores.items() for row in score_rows(found, policy=name, world="town")]
     models = [name for name in scores if name not in ("stand_still", "constant_velocity", "expert", "teacher")]
     pairs = [*zip(models[1:], models[:-1], strict=True), (RELEASED, "stand_still"), (RELEASED, "constant_velocity"), (RELEASED, "expert")]
@@ -53,7 +56,7 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     open_rows = open_loop_rows(inputs, stride=config.open_loop_stride, threads=config.threads)
     (out.path / "open_loop.json").write_text(json.dumps(open_rows, indent=1))
     completion = [of.get("route_completion_frac", 0.0) for of in per_scenario[RELEASED]]
-    _film(config, makers[RELEASED](), completion, out)
+    _film(config, makers[keys[RELEASED]](), completion, out)
     out.record(
         **{
             f"{name}_completion_frac": row["mean"]
@@ -75,17 +78,15 @@ def _scenarios(config: EvaluateConfig) -> list[Any]:
 
 def _policies(config: EvaluateConfig, inputs: Inputs) -> "dict[str, tuple[str, Callable[[], Policy]]]":
     """By name: what each is made from, and how to make it. Probes, teachers, then every stage's model in order."""
-    from motorworks.factory.stages.rl import load_teacher
     from motorworks.policy.expert import Expert
     from motorworks.policy.probes import ConstantVelocity, StandStill
-    from motorworks.policy.teacher import Teacher
 
     teacher, adapted = inputs.one("teacher"), inputs.one("adapted")
     found: dict[str, tuple[str, Callable[[], Policy]]] = {
         "stand_still": ("code", StandStill),
         "constant_velocity": ("code", ConstantVelocity),
         "expert": ("code", Expert),
-        "teacher": (teacher.digest, lambda: Teacher(load_teacher(teacher).act)),
+        "teacher": (teacher.digest, partial(_teacher_policy, teacher)),
     }
     for role in ("previous_release", "pretrain", "sft", "rl", "distil"):
         for artifact in inputs.many(role):
@@ -96,6 +97,13 @@ def _policies(config: EvaluateConfig, inputs: Inputs) -> "dict[str, tuple[str, C
             )
             found[role] = (artifact.digest, make)
     return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, config.threads))}
+
+
+def _teacher_policy(teacher: Artifact) -> "Policy":
+    from motorworks.factory.stages.rl import load_teacher
+    from motorworks.policy.teacher import Teacher
+
+    return Teacher(load_teacher(teacher).act)
 
 
 def _torch_policy(folder: Path, name: str, threads: int) -> "Policy":
@@ -115,14 +123,14 @@ def int8_policy(folder: Path, name: str, threads: int) -> "Policy":
     return ModelPolicy(OrtInfer.from_graphs(graphs, threads=threads), name=name, think_every=1)
 
 
-def _drive(config: EvaluateConfig, names: dict[str, str], makers: "dict[str, Callable[[], Policy]]", key: str, folder: Path) -> None:
+def _drive(config: EvaluateConfig, makers: "dict[str, Callable[[], Policy]]", key: str, folder: Path) -> None:
     """One policy over all scenarios."""
     from motorworks.metrics.closed_loop import score_rollout
     from motorworks.sim.rollout import roll_out
     from motorworks.sim.town import Town
 
-    policy = makers[names[key]]()
-    rollouts = roll_out(Town(config.num_envs, threads=config.threads), policy, _scenarios(config), keep_plans=True)
+    policy = makers[key]()
+    rollouts = roll_out(Town(min(config.num_envs, config.num_scenarios), threads=config.threads), policy, _scenarios(config), keep_plans=True)
     (folder / "scores.pickle").write_bytes(pickle.dumps([score_rollout(rollout) for rollout in rollouts]))
 
 

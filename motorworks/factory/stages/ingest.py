@@ -1,6 +1,7 @@
 """The one door: recordings in, clips in our frames and units out; what cannot be read is set aside by name."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.content import StatCache, path_content
 from motorworks.factory.errors import BadInput
+from motorworks.factory.fingerprint import digest
 from motorworks.factory.step import Output
 
 OUR_OWN = ("town", "drive")  # the town has held-out towns of its own; a mined drive is never evaluated on
@@ -30,7 +32,8 @@ def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
     quarantine, notes = _read_recordings(config, out)
     for artifact in (*inputs.many("town"), *inputs.many("mined")):
         for folder in sorted((artifact.path / "clips").iterdir()):
-            out.link(folder, f"clips/{folder.name}")
+            if not (out.path / "clips" / folder.name).exists():  # the user gave this very clip as well
+                out.link(folder, f"clips/{folder.name}")
     clips = sorted((out.path / "clips").iterdir()) if (out.path / "clips").is_dir() else []
     if not clips:
         raise BadInput("no clip could be read:\n" + "\n".join(f"  {row['path']}: {row['reason']}" for row in quarantine))
@@ -65,35 +68,52 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
     except ValueError as error:
         raise BadInput(str(error)) from error
     cache = StatCache()
-    by_key = {path_content(path, cache)["content"]: (reader, path) for reader, path in found}
+    by_key: dict[str, Any] = {}
+    places: dict[str, list[Path]] = {}
+    for reader, path in found:
+        # clips and notes are named after the recording's last folder, so it is part of what is read
+        key = digest({"name": path.name, "content": path_content(path, cache)["content"]})
+        by_key[key] = (reader, path)
+        places.setdefault(key, []).append(_place(config.paths, path))
     folders = out.items("recording", list(by_key), partial(_read_one, by_key), depends_on={})
     quarantine: list[dict[str, str]] = []
     notes: list[str] = []
-    for folder in folders:
+    for key, folder in zip(by_key, folders, strict=True):
         report = json.loads((folder / "report.json").read_text())
-        quarantine, notes = quarantine + report["quarantine"], notes + report["notes"]
+        quarantine += [{**row, "path": (place / row["path"]).as_posix()} for place in places[key] for row in report["quarantine"]]
+        notes += report["notes"]
         for clip in sorted((folder / "clips").iterdir()):
-            out.link(clip, f"clips/{clip.name}")
+            if not (out.path / "clips" / clip.name).exists():
+                out.link(clip, f"clips/{clip.name}")
     return quarantine, notes
 
 
+def _place(given: tuple[Path, ...], recording: Path) -> Path:
+    """Where a recording lies, counted from the path that was typed: enough to find it, and the same on every machine."""
+    root = next(path for path in given if recording.is_relative_to(path))
+    return Path(root.resolve().name) / recording.relative_to(root)
+
+
 def _read_one(by_key: Mapping[str, Any], key: str, folder: Path) -> None:
-    from motorworks.clips.reader import read_one
+    from motorworks.clips.reader import StoredClipReader, read_one
     from motorworks.clips.store import write_clip
 
     reader, path = by_key[key]
     result = read_one(reader, path)
     (folder / "clips").mkdir()
     for clip in result.clips:
-        write_clip(folder / "clips", clip)
-    # named after the recording's own folder, so that the same recording elsewhere on disk leaves the same bytes
+        if isinstance(reader, StoredClipReader):  # as it is: pictures encoded twice would be another clip
+            shutil.copytree(path, folder / "clips" / json.loads((path / "clip.json").read_text())["digest"])
+        else:
+            write_clip(folder / "clips", clip)
+    # paths from the recording on, so that the same recording elsewhere on disk leaves the same bytes
     entries = [{"path": _below(path, entry.path), "reason": entry.reason.replace(f"{path.parent}/", "")} for entry in result.quarantine]
     notes = [note.replace(f"{path.parent}/", "") for note in result.notes]
     (folder / "report.json").write_text(json.dumps({"quarantine": entries, "notes": notes}, indent=1))
 
 
 def _below(recording: Path, path: Path) -> str:
-    return path.relative_to(recording.parent).as_posix() if path.is_relative_to(recording.parent) else path.as_posix()
+    return path.relative_to(recording).as_posix() if path.is_relative_to(recording) else path.as_posix()
 
 
 def _split(config: IngestConfig, inputs: Inputs, about: list[dict[str, Any]]) -> dict[str, str]:

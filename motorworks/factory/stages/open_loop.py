@@ -15,6 +15,7 @@ def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[st
     """Rows of open_loop.json; empty where no real recording with motion was held out."""
     from motorworks.bodies.body import BODIES
     from motorworks.clips.store import read_clip
+    from motorworks.datatypes.trajectory import NUM_STEPS
     from motorworks.metrics import open_loop
     from motorworks.train.samples import concat, samples_from_clip
 
@@ -29,7 +30,8 @@ def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[st
         if not kept:
             continue
         future = open_loop.join_futures([open_loop.future_of(clip.motion, part.step) for clip, part in kept])
-        groups = [number for number, (_, part) in enumerate(kept) for _ in range(len(part))]
+        # moments of one clip are no independent witnesses: whole clips are resampled, or the plans' own length of the only one
+        groups = [(number, step // NUM_STEPS if len(kept) == 1 else 0) for number, (_, part) in enumerate(kept) for step in part.step.tolist()]
         body = BODIES[kept[0][0].body]
         plans = _plans(inputs, concat([part for _, part in kept]), kept[0][0], threads)
         baselines = {

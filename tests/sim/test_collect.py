@@ -1,0 +1,70 @@
+"""Collecting on policy in the town: who drives, what is kept, and that no held-out town is opened."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from motorworks.datatypes.scenario import Scenario
+from motorworks.metrics.reward import Reward
+from motorworks.policy.expert import Expert
+from motorworks.policy.probes import StandStill
+from motorworks.policy.teacher import actions_to_trajectory, trajectory_to_actions
+from motorworks.sim.collect import collect
+from motorworks.sim.curriculum import draw_scenarios
+from motorworks.sim.driving_env import DrivingEnv, watch
+from motorworks.sim.seeds import FIRST_HELD_OUT_SEED
+from motorworks.sim.town import Town
+from motorworks.tokens.image import ImageCodec
+from motorworks.tokens.scene import SceneCodec
+
+
+def gather(frac):
+    scenarios = draw_scenarios([3, 4], seed=0)
+    return collect(
+        Town(2), StandStill(), Expert(), scenarios, num_steps=25, labeller_drives_frac=frac, shrink=ImageCodec().encode, seed=0
+    )  # fmt: skip
+
+
+def test_the_student_drives_and_the_labeller_only_speaks():
+    stands, goes = gather(0.0), gather(1.0)
+    assert stands.speed_mps[-1].max() < 2.0 < goes.speed_mps[-1].min()
+    assert stands.labels.accel_mps2[-1, :, :5].mean() > 0.3  # the expert would drive off
+    assert stands.images.shape == (25, 2, 64, 128, 3) and stands.images[0].std() > 5
+    assert stands.first[0].all() and not stands.first[1:].any()
+
+
+def test_draws_repeat_and_mix_in_what_was_mined():
+    mined = [Scenario(town_seed=77, route_seed=5)]
+    one, two = (list(islice(draw_scenarios(range(10), seed=3, mined=mined, mined_frac=0.5), 200)) for _ in range(2))
+    assert one == two
+    assert 60 < sum(scenario == mined[0] for scenario in one) < 140
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"town_seeds": [FIRST_HELD_OUT_SEED]}, {"town_seeds": [1], "mined": [Scenario(town_seed=FIRST_HELD_OUT_SEED, route_seed=0)]}]
+)
+def test_held_out_towns_are_refused(kwargs):
+    with pytest.raises(ValueError, match="held out"):
+        next(draw_scenarios(**kwargs, seed=0))
+
+
+def test_the_experts_first_control_survives_the_teachers_actions():
+    for scene in watch(Town(4, renders=False), Expert(), draw_scenarios([1, 2], seed=1), num_steps=40):
+        wanted = Expert().act(type("Seen", (), {"scene": scene})()).trajectory
+        through = actions_to_trajectory(scene, trajectory_to_actions(scene, wanted))
+        near_limit = scene.speed_mps < scene.speed_limit_mps - 1.0  # at the limit the action saturates
+        assert np.abs(wanted.accel_mps2[:, 0] - through.accel_mps2[:, 0])[near_limit].max(initial=0) < 0.3
+        assert np.allclose(wanted.curvature_per_m[:, 0], through.curvature_per_m[:, 0], atol=1e-6)
+
+
+def test_the_vector_environment_restarts_itself_and_counts():
+    town = Town(3, renders=False, max_steps=6)
+    env = DrivingEnv(town, draw_scenarios([1], seed=2), encode=SceneCodec().encode, drive=actions_to_trajectory, reward=Reward())
+    features = env.reset()
+    assert features.shape[0] == 3 and np.isfinite(features).all() and np.abs(features).max() <= 3
+    steps = [env.step(np.tile([1.0, 0.0], (3, 1))) for _ in range(6)]
+    assert steps[-1].truncated.all() and not steps[-1].terminated.any()
+    assert not np.array_equal(steps[-1].features, steps[-1].final_features)
+    found = env.statistics()
+    assert found["num_episodes"] == 3 and found["return"] > 0 and not env.statistics()
