@@ -34,17 +34,20 @@ class Sizes:
     num_redriven: int = 24  # mined scenarios that the expert drives for the next turn
     model: str = "nano"  # "base" puts a pretrained SmolLM2-135M behind our eyes and hands
     student: str = "pico"
-    pretrain_steps: int = 500
-    sft_steps: int = 300
+    pretrain_steps: int = 220
+    sft_steps: int = 160
     teacher_iterations: int = 48
     teacher_envs: int = 64
-    rl_rounds: tuple[float, ...] = (0.5, 0.2, 0.0, 0.0)  # share of episodes that the teacher drives
-    rl_steps: int = 150  # of every environment and round
-    rl_fit_steps: int = 110
-    distil_rounds: tuple[float, ...] = (0.5, 0.0, 0.0)
-    distil_steps: int = 150
-    distil_fit_steps: int = 250
-    num_envs: int = 32
+    rl_rounds: tuple[float, ...] = (0.5, 0.2, 0.0, 0.0, 0.0)  # share of episodes that the teacher drives
+    rl_steps: int = 300  # of every environment and round
+    rl_fit_steps: int = 130  # of a round
+    rl_last_fit_steps: int = 400
+    distil_warm_steps: int = 500
+    distil_rounds: tuple[float, ...] = (0.2, 0.0, 0.0)
+    distil_steps: int = 300
+    distil_fit_steps: int = 200
+    distil_last_fit_steps: int = 600
+    num_envs: int = 16
     num_scenarios: int = 16  # held out
     num_drives: int = 10  # of the fleet
     num_plans: int = 500  # timed
@@ -88,14 +91,15 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     """A model that sees, says and steers: by looking, then by example, then on its own drives."""
     seeing = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
     speaking = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
-    driving = LossWeights(action=1.0, reasoned=0.1, language=0.1, world=0.05)
-    look = FitConfig(steps=sizes.pretrain_steps, batch_size=sizes.batch_size, lr=1e-3, losses=seeing, seed=turn)
-    speak = replace(look, steps=sizes.sft_steps, lr=6e-4, losses=speaking)
+    steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0)
+    look = FitConfig(steps=sizes.pretrain_steps, batch_size=sizes.batch_size, lr=2e-3, losses=seeing, seed=turn)
+    speak = replace(look, steps=sizes.sft_steps, lr=1e-3, losses=speaking)
     drives = OnPolicyConfig(
         labeller_drives_frac=sizes.rl_rounds,
         num_steps=sizes.rl_steps,
         num_envs=sizes.num_envs,
-        fit=replace(look, steps=sizes.rl_fit_steps, lr=6e-4, losses=driving),
+        fit=replace(look, steps=sizes.rl_fit_steps, lr=1e-3, losses=steering),
+        last_fit=replace(look, steps=sizes.rl_last_fit_steps, lr=1e-3, losses=speaking),
         threads=sizes.threads,
         seed=10 * turn,
     )
@@ -119,17 +123,19 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
 
 def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, now: Line, before: Line) -> Line:
     """A small one for the car: taught, fitted, judged, signed."""
-    words = LossWeights(action=1.0, reasoned=0.1, language=0.1, world=0.05)
-    fit = FitConfig(steps=sizes.distil_fit_steps, batch_size=sizes.batch_size, lr=1e-3, losses=words, seed=turn)
+    steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0)
+    speaking = LossWeights(action=1.0, reasoned=0.1, language=0.2, world=0.0)
+    warm = FitConfig(steps=sizes.distil_warm_steps, batch_size=sizes.batch_size, lr=2e-3, losses=speaking, seed=turn)
     drives = OnPolicyConfig(
         labeller_drives_frac=sizes.distil_rounds,
         num_steps=sizes.distil_steps,
         num_envs=sizes.num_envs,
-        fit=fit,
+        fit=replace(warm, steps=sizes.distil_fit_steps, lr=1.5e-3, losses=steering),
+        last_fit=replace(warm, steps=sizes.distil_last_fit_steps, lr=1.5e-3),
         threads=sizes.threads,
         seed=10 * turn + 5,
     )
-    taught = DistilConfig(student=sizes.student, loop=drives, warm_start=replace(fit, lr=1.5e-3))
+    taught = DistilConfig(student=sizes.student, loop=drives, warm_start=warm)
     start, mined = ({"start": before["distil"]}, {"mined": before["mine"]}) if before else ({}, {})
     samples, parent = {"samples": now["curate"]}, now["rl"]
 

@@ -19,9 +19,8 @@ class ModelConfig:
     vision_depth: int
     vision_heads: int
     vision_mlp_ratio: int = 4
-    vision_merge_after: int = 0  # layers before 2x2 patches become one; = vision_depth: never
     resampler_depth: int = 1
-    patch: int = 8
+    patch: int = 16  # pixels between features of the stem, a power of two
     latents_per_frame: int = 8
     num_frames: int = 2
     frame_gap_steps: int = 4
@@ -44,10 +43,8 @@ class ModelConfig:
             raise ValueError(f"backbone smollm2-135m needs {SMOLLM2}; start from family('base')")
         if self.dim % self.heads or self.heads % self.kv_heads or self.vision_dim % self.vision_heads:
             raise ValueError(f"heads must divide dim, kv_heads must divide heads, vision_heads must divide vision_dim: {self}")
-        if self.height_px % (2 * self.patch) or self.width_px % (2 * self.patch):
-            raise ValueError(f"patch {self.patch} must halve evenly into {self.height_px}x{self.width_px}")
-        if not 0 <= self.vision_merge_after <= self.vision_depth:
-            raise ValueError(f"vision_merge_after {self.vision_merge_after} must be 0..vision_depth {self.vision_depth}")
+        if self.patch & (self.patch - 1) or self.height_px % self.patch or self.width_px % self.patch:
+            raise ValueError(f"patch {self.patch} must be a power of two that divides {self.height_px}x{self.width_px}")
         if len(self.knot_times_s) < 2 or list(self.knot_times_s) != sorted(set(self.knot_times_s)):
             raise ValueError(f"knot_times_s must be at least two increasing times: {self.knot_times_s}")
 
@@ -58,7 +55,7 @@ class ModelConfig:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of patches."""
+        """Rows and columns of features."""
         return self.height_px // self.patch, self.width_px // self.patch
 
     @property
@@ -74,8 +71,8 @@ class ModelConfig:
 
 # dim, depth, heads, kv_heads, mlp_dim | vision_dim, vision_depth, vision_heads, vision_mlp_ratio, resampler_depth, latents_per_frame
 _DIAL = {
-    "pico": (64, 2, 2, 2, 192, 64, 3, 2, 4, 1, 8),
-    "nano": (128, 4, 4, 2, 448, 96, 4, 3, 4, 1, 8),
+    "pico": (64, 2, 2, 2, 128, 64, 1, 2, 4, 1, 8),
+    "nano": (128, 3, 4, 2, 448, 96, 2, 3, 4, 1, 8),
     "small": (512, 8, 8, 4, 1408, 320, 6, 5, 4, 2, 8),
     "base": (576, 30, 9, 3, 1536, 384, 12, 6, 4, 2, 8),
     "1b": (2048, 20, 16, 8, 5632, 768, 12, 12, 4, 2, 16),
@@ -102,6 +99,6 @@ def family(name: str) -> ModelConfig:
         vision_mlp_ratio=ratio,
         resampler_depth=resampler_depth,
         latents_per_frame=latents,
-        vision_merge_after=0 if name in ("pico", "nano") else 1,
+        patch=16 if name in ("pico", "nano") else 8,
         backbone="smollm2-135m" if name == "base" else "llama-random",
     )

@@ -7,6 +7,7 @@ Legend: B batch, F frames, L latents, C latent channels, D width, T time, K prop
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from motorworks.models.backbone import LlamaBackbone, load_smollm2
 from motorworks.models.config import ModelConfig
 from motorworks.models.heads import ActionHead, WorldHead
-from motorworks.models.vision import Vision
+from motorworks.models.vision import Vision, stem_widths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,16 +157,12 @@ def num_params(config: ModelConfig) -> int:
 def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -> float:
     """Causal model FLOP of one training sample: forward + backward of today's image and the sequence, forward of the other images."""
     dim, patches = config.vision_dim, config.grid[0] * config.grid[1]
-    late = patches // 4 if config.vision_merge_after < config.vision_depth else patches
     layer = (4 + 2 * config.vision_mlp_ratio) * dim * dim  # query + key_value + out = 4 d^2, the MLP 2 r d^2
-    eye = patches * 3 * config.patch**2 * dim
-    for index in range(config.vision_depth):
-        tokens = patches if index < config.vision_merge_after else late
-        eye += tokens * layer + 2 * tokens * tokens * dim
-    if late < patches:
-        eye += late * 4 * dim * dim
+    widths, pixels = stem_widths(config.patch, dim), config.height_px * config.width_px
+    eye = sum(pixels / 4 ** (step + 1) * 9 * before * after for step, (before, after) in enumerate(pairwise(widths)))
+    eye += config.vision_depth * (patches * layer + 2 * patches * patches * dim)
     queries = config.latents_per_frame
-    eye += config.resampler_depth * (queries * (2 + 2 * config.vision_mlp_ratio) * dim * dim + late * 2 * dim * dim + 2 * queries * late * dim)
+    eye += config.resampler_depth * (queries * (2 + 2 * config.vision_mlp_ratio) * dim * dim + patches * 2 * dim * dim + 2 * queries * patches * dim)
     tokens = config.num_full_tokens if thought else config.num_plan_tokens
     head_dim = config.dim // config.heads
     block = config.dim * config.dim * 2 + 2 * config.dim * head_dim * config.kv_heads + 3 * config.dim * config.mlp_dim

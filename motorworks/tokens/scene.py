@@ -51,7 +51,9 @@ class SceneCodec:
         curvature = np.clip(scene.path_curvature_per_m[:, :: self.path_stride] * 10, -2, 2)
         agents, valid = self._nearest(scene)
         x, y, yaw, speed = (agents[..., i] for i in range(4))
-        around = np.stack([np.clip(x, -_FAR_M, _FAR_M) / 30, np.clip(y, -_FAR_M / 2, _FAR_M / 2) / 15, np.cos(yaw), np.sin(yaw), speed / _SPEED_MPS], -1)
+        around = np.stack(
+            [np.clip(x, -_FAR_M, _FAR_M) / 30, np.clip(y, -_FAR_M / 2, _FAR_M / 2) / 15, np.cos(yaw), np.sin(yaw), speed / _SPEED_MPS], -1
+        )
         around = np.concatenate([around * valid[..., None], valid[..., None]], -1).reshape(len(valid), -1)
         return np.concatenate([np.stack(columns, -1), curvature, around], -1).astype(np.float32)
 

@@ -33,6 +33,7 @@ class ActionLoss:
     pose_weight: float = 0.5
     pose_steps: int = 30
     score_weight: float = 0.2
+    expected_weight: float = 1.0  # of the error expected under the scores: what choosing wrongly costs
     loser_frac: float = 0.02  # a proposal that never wins would never learn
 
     def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
@@ -52,11 +53,13 @@ class ActionLoss:
         winner = total.detach().argmin(dim=1)
         won = total.gather(1, winner[:, None])[:, 0]
         motion = (((1 - self.loser_frac) * won + self.loser_frac * total.mean(dim=1)) * counted).sum() / num
+        chance = (logits.softmax(dim=-1) * total).sum(dim=1)
+        expected = (chance * counted).sum() / num
         score = (F.cross_entropy(logits, winner, reduction="none") * counted).sum() / num
         name = "reasoned" if self.reasoned else "action"
         chosen = error.gather(1, logits.argmax(dim=1)[:, None])[:, 0]
         parts = {name: motion.detach(), f"{name}_score": score.detach(), f"{name}_chosen_l1": ((chosen * counted).sum() / num).detach()}
-        return motion + self.score_weight * score, parts
+        return motion + self.expected_weight * expected + self.score_weight * score, parts
 
     def _pose_error(self, controls: Float[Tensor, "b k 64 2"], batch: Batch) -> Float[Tensor, "b k"]:
         """Mean distance between planned and driven positions, in units of what matters to the body."""

@@ -40,7 +40,7 @@ class Exported:
 def exported(tmp_path_factory) -> Exported:
     folder = tmp_path_factory.mktemp("export")
     torch.manual_seed(0)
-    model = DrivingModel(dataclasses.replace(family("pico"), depth=1, vision_depth=1, vision_merge_after=0))
+    model = DrivingModel(dataclasses.replace(family("pico"), depth=1, vision_depth=1))
     fp32 = export_graphs(model, folder / "fp32")
     int8 = quantise_graphs(fp32, folder / "int8")
     keys = ensure_keys(folder / "keys")

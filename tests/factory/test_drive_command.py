@@ -60,7 +60,7 @@ def released(tmp_path_factory) -> Path:
 
     root = tmp_path_factory.mktemp("released")
     torch.manual_seed(0)
-    model = DrivingModel(dataclasses.replace(family("pico"), depth=1, vision_depth=1, vision_merge_after=0))
+    model = DrivingModel(dataclasses.replace(family("pico"), depth=1, vision_depth=1))
     graphs, keys = export_graphs(model, root / ".graphs"), ensure_keys(root / "keys")
     card = ModelCard(model="random", precision="fp32", num_params=1)
     for release in (1, 2):

@@ -1,4 +1,5 @@
-"""The big model teaches a small one: first on clips, then on the student's own drives, where the big model says what it would have done."""
+"""The big model teaches a small one: first on what it learnt from itself, then on the student's own drives, where it says what it would
+have done."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ class DistilConfig:
     """`student` is a name on the dial of models.config.family; more than a quarter of the parent's parameters is refused."""
 
     loop: OnPolicyConfig
-    warm_start: FitConfig  # on curated clips, before the student can drive at all
+    warm_start: FitConfig  # on curated clips and the parent's own drives, half and half, before the student can drive at all
     student: str = "pico"
     seed: int = 5
 
@@ -31,6 +32,7 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.train.checkpoint import load, save
     from motorworks.train.loop import fit
     from motorworks.train.sample_files import load_samples
+    from motorworks.train.samples import concat
 
     torch.set_num_threads(config.loop.threads)
     torch.manual_seed(config.seed)
@@ -41,12 +43,14 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     start = inputs.many("start")
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
     clips = load_samples(inputs.one("samples").path / "samples.npz")
-    warm = [] if start else fit(model, clips, config.warm_start, threads=config.loop.threads).curves
+    parents = load_samples(inputs.one("parent").path / "gathered.npz")
+    half = float(clips.weight.sum()) / float(parents.weight.sum())
+    warm = [] if start else fit(model, concat([clips, parents.reweighted(half)]), config.warm_start, threads=config.loop.threads).curves
     warm = curve_rows(warm)
     world, scenarios = fresh_world(config.loop, inputs)
-    curve, rounds = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), clips, scenarios, world, out)
+    learnt = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), clips, scenarios, world, out)
     offset = warm[-1]["step"] if warm else 0
     save(out.path / "model.safetensors", model)
-    (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in curve]))
-    out.volatile("rounds.json").write_text(json.dumps(rounds))
-    out.record(rounds=rounds, params=num_params(family(config.student)), share_of_parent_frac=share, last_loss=curve[-1]["loss"])
+    (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in learnt.curve]))
+    out.volatile("rounds.json").write_text(json.dumps(learnt.rounds))
+    out.record(rounds=learnt.rounds, params=num_params(family(config.student)), share_of_parent_frac=share, last_loss=learnt.curve[-1]["loss"])

@@ -27,7 +27,7 @@ class OnPolicyConfig:
     num_towns: int = 64
     num_agents: tuple[int, int] = (6, 14)
     clips_share: float = 0.2  # of what is drawn comes from the curated clips, so that real roads and words are not forgotten
-    last_fit_factor: float = 2.0  # the last round may learn for longer
+    last_fit: FitConfig | None = None  # of the last round, which may learn for longer, and words again
     stride: int = 2
     threads: int = 2
     seed: int = 4
@@ -37,10 +37,19 @@ class OnPolicyConfig:
             raise ValueError(f"labeller_drives_frac needs a share in [0, 1] per round, clips_share one in [0, 1): {self}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What the loop leaves beside the model: the curve over all rounds, a row per round with how the student drove, and all it saw."""
+
+    curve: list[dict[str, Any]]
+    rounds: list[dict[str, Any]]
+    gathered: "Samples"
+
+
 def learn_on_policy(
     config: OnPolicyConfig, model: "DrivingModel", labeller: "Policy", clips: "Samples", scenarios: "Iterator[Scenario]", world: "World", out: Output
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Trains `model` in place; the curve over all rounds, and a row per round with how the student drove."""
+) -> "Learnt":
+    """Trains `model` in place."""
     from dataclasses import replace
 
     from motorworks.models.infer import TorchInfer
@@ -73,10 +82,9 @@ def learn_on_policy(
         gathered.append(samples_from_on_policy(data, stride=config.stride))
         driven = concat(gathered)
         factor = config.clips_share / (1 - config.clips_share) * float(driven.weight.sum()) / float(clips.weight.sum())
-        steps = round(config.fit.steps * (config.last_fit_factor if number == num_rounds - 1 else 1))
-        result = fit(
-            model, concat([driven, clips.reweighted(factor)]), replace(config.fit, steps=steps, seed=config.fit.seed + number), threads=config.threads
-        )
+        settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit
+        learnt = concat([driven, clips.reweighted(factor)])
+        result = fit(model, learnt, replace(settings, seed=settings.seed + number), threads=config.threads)
         offset = curve[-1]["step"] if curve else 0
         curve += curve_rows(result.curves, offset=offset)
         rounds.append(
@@ -92,7 +100,7 @@ def learn_on_policy(
         )
         ended = f"{data.completed_frac:.0%} of {data.num_ended} episodes completed"
         out.say(f"round {number + 1}/{num_rounds}: {ended}, loss {rounds[-1]['last_loss']:.3f}")
-    return curve, rounds
+    return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered))
 
 
 def fresh_world(config: OnPolicyConfig, inputs: Any) -> "tuple[World, Iterator[Scenario]]":

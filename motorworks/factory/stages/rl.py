@@ -20,27 +20,28 @@ class RlConfig:
 
 
 def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves model.safetensors, before_polish.safetensors, curves.json and rounds.json."""
+    """Leaves model.safetensors, gathered.npz (what it saw and was told on its own drives), curves.json, polish.json and rounds.json."""
     import torch
 
     from motorworks.policy.teacher import Teacher
     from motorworks.train.checkpoint import load, save
-    from motorworks.train.sample_files import load_samples
+    from motorworks.train.sample_files import load_samples, save_samples
 
     torch.set_num_threads(config.loop.threads)
     model, _ = load(inputs.one("start").path / "model.safetensors")
     clips = load_samples(inputs.one("samples").path / "samples.npz")
     teacher = Teacher(load_teacher(inputs.one("teacher")).act)
     world, scenarios = fresh_world(config.loop, inputs)
-    curve, rounds = learn_on_policy(config.loop, model, teacher, clips, scenarios, world, out)
+    learnt = learn_on_policy(config.loop, model, teacher, clips, scenarios, world, out)
     polished = _polish(config, model, teacher, scenarios, world)
     save(out.path / "model.safetensors", model)
-    (out.path / "curves.json").write_text(json.dumps(curve))
+    save_samples(out.path / "gathered.npz", learnt.gathered)
+    (out.path / "curves.json").write_text(json.dumps(learnt.curve))
     (out.path / "polish.json").write_text(json.dumps(polished))
-    out.volatile("rounds.json").write_text(json.dumps(rounds))
+    out.volatile("rounds.json").write_text(json.dumps(learnt.rounds))
     out.record(
-        rounds=rounds,
-        last_loss=curve[-1]["loss"],
+        rounds=learnt.rounds,
+        last_loss=learnt.curve[-1]["loss"],
         polish_chosen_before=polished[0]["chosen_reward"],
         polish_chosen_after=polished[-1]["chosen_reward"],
         polish_best=polished[-1]["best_reward"],
