@@ -84,7 +84,9 @@ def open_bundle(
     manifest = _read_manifest(path / MANIFEST_FILE, payload, director, vehicle)
     if manifest.release < seen.release:
         raise BundleRefused(
-            path / MANIFEST_FILE, f"release {manifest.release} is older than release {seen.release}, already seen", "install a newer release"
+            path / MANIFEST_FILE,
+            f"release {manifest.release} is older than release {seen.release}, already seen",
+            f"install a newer release (what this vehicle has seen is in {state_file})",
         )
     after = Seen(versions=versions, release=manifest.release, time_us=int(now.timestamp() * 1e6))
     if accept and state_file:

@@ -1,5 +1,6 @@
 """The command line: a few verbs, one clear line for an error, documented exit codes."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -47,10 +48,16 @@ def run(command: commands.Run) -> None:
             rows = [{"name": one.step.name, "version": one.version, "stage": one.step.stage, "state": one.state, "why": one.why} for one in planned]
             _print(rows if command.json else planned_lines(planned), command.json)
             return
-        made = runner.make(*goals)
+        recipe, turn = recipe_and_turn(goals[-1].name)
+        try:
+            made = runner.make(*goals)
+        except FactoryError:
+            # what was made is worth reading, most of all when the rest was refused
+            with contextlib.suppress(FileNotFoundError):
+                progress.say(f"report of what was made: {_write_report(command, recipe, turn)}")
+            raise
     finally:
         progress.close()
-    recipe, turn = recipe_and_turn(goals[-1].name)
     path = _write_report(command, recipe, turn)
     rows = [
         {"name": one.name, "version": one.version, "path": str(one.path), "digest": one.digest, "outcome": runner.outcomes[one.name]}

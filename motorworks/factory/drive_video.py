@@ -16,7 +16,8 @@ from motorworks.datatypes.trajectory import DT_S
 from motorworks.drive.log import StepLog
 from motorworks.drive.vehicle import FALLBACK, LATE, OK
 from motorworks.factory.progress import Progress
-from motorworks.factory.report.strips import GroundCamera, draw_plan
+from motorworks.factory.report.strips import draw_plan
+from motorworks.factory.town_camera import town_camera
 from motorworks.sim import camera as town
 
 SCALE = 3
@@ -24,18 +25,6 @@ WIDTH_PX, PICTURE_PX, PANEL_PX = SCALE * town.WIDTH_PX, SCALE * town.HEIGHT_PX, 
 END_FRAMES = 20  # the end stays on screen for two seconds, to be read
 _PANEL, _INK, _SOFT, _ROUTE, _TRACK = (20, 24, 32), (235, 238, 244), (150, 160, 176), (64, 156, 255), (44, 51, 64)
 _HEALTH = {OK: (46, 160, 103), LATE: (214, 150, 40), FALLBACK: (208, 62, 52)}
-
-
-def town_camera() -> GroundCamera:
-    """The town's forward camera, as one that can paint on its road."""
-    return GroundCamera(
-        focal_px=town.FOCAL_PX,
-        centre_px=(town.CX_PX, town.CY_PX),
-        height_m=town.CAMERA_HEIGHT_M,
-        ahead_m=town.CAMERA_AHEAD_M,
-        width_px=town.WIDTH_PX,
-        height_px=town.HEIGHT_PX,
-    )
 
 
 def write_video(path: Path, rollout: Rollout, steps: Sequence[StepLog], progress: Progress) -> None:

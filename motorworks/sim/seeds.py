@@ -8,7 +8,7 @@ FIRST_HELD_OUT_SEED = 1_000_000
 
 
 def is_held_out(scenario: Scenario) -> bool:
-    """Whether only `evaluate` may open this scenario's town."""
+    """Whether only `evaluate` may open this scenario's town, and `motorworks drive` for a look that no stage reads."""
     return scenario.town_seed >= FIRST_HELD_OUT_SEED
 
 

@@ -66,8 +66,8 @@ class Turn:
     previous: Mapping[str, Record]  # of the turn before, where it was made under the same version
 
     def find(self, stage: str) -> Record | None:
-        """This turn's record of a stage, or none."""
-        return _find(self.records, f"{self.recipe}/turn{self.number}/", stage)
+        """This turn's record of a stage, or of one that all turns share, or none."""
+        return _find(self.records, f"{self.recipe}/turn{self.number}/", stage) or self.records.get(f"{self.recipe}/{stage}")
 
     def find_before(self, stage: str) -> Record | None:
         """The turn before's record of a stage, or none."""

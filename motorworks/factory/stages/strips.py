@@ -18,17 +18,10 @@ def choose_drives(completion_frac: list[float], *, num_worst: int = 3) -> list[i
 
 def draw_strips(out: Output, rollouts: "Iterable[Rollout]") -> None:
     """Leaves strips/ and strips.json; every rollout needs its frames and plans."""
-    from motorworks.factory.report.strips import GroundCamera, draw_strip, pick_steps
-    from motorworks.sim import camera as town
+    from motorworks.factory.report.strips import draw_strip, pick_steps
+    from motorworks.factory.town_camera import town_camera
 
-    camera = GroundCamera(
-        focal_px=town.FOCAL_PX,
-        centre_px=(town.CX_PX, town.CY_PX),
-        height_m=town.CAMERA_HEIGHT_M,
-        ahead_m=town.CAMERA_AHEAD_M,
-        width_px=town.WIDTH_PX,
-        height_px=town.HEIGHT_PX,
-    )
+    camera = town_camera()
     (out.path / "strips").mkdir()
     rows: list[dict[str, Any]] = []
     for rollout in rollouts:
