@@ -26,7 +26,7 @@ STAGES = ("ingest", "curate", "pretrain", "sft", "rl", "distil", "adapt", "evalu
 PROBES = {"stand_still", "constant_velocity", "expert"}
 MODELS = {"teacher", "pretrain", "sft", "rl", "distil", "released_int8"}
 METRICS = {"route_completion_frac", "driving_score", "epdms_style", "collisions_per_km"}
-MOVES_UNCHANGED = {"small/town_clips", "small/teacher", *(f"small/turn1/{stage}" for stage in STAGES)}
+FIRST_TURN = {"small/town_clips", "small/teacher", *(f"small/turn1/{stage}" for stage in STAGES)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def second(first: Ran, clips: Path) -> Ran:
 
 
 def test_every_stage_leaves_a_record(first: Ran) -> None:
-    assert set(first.outcomes) == MOVES_UNCHANGED
+    assert set(first.outcomes) == FIRST_TURN
     for name, outcome in first.outcomes.items():
         assert outcome.startswith("built"), (name, outcome)
         record = first.record(name)
@@ -155,7 +155,7 @@ def test_nothing_changed_is_nothing_made(first: Ran, clips: Path) -> None:
 
 
 def test_turn_two_makes_only_what_the_mined_clips_change(first: Ran, second: Ran) -> None:
-    assert {name for name, outcome in second.outcomes.items() if outcome == "reused"} == MOVES_UNCHANGED
+    assert {name for name, outcome in second.outcomes.items() if outcome == "reused"} == FIRST_TURN
     built = {name for name, outcome in second.outcomes.items() if outcome.startswith("built")}
     assert built == {"small/turn2/redriven_clips", *(f"small/turn2/{stage}" for stage in STAGES)}
     assert second.record("small/turn2/ingest")["items"]["recording"] == {"reused": 3, "computed": 0}
@@ -204,7 +204,7 @@ def kill_inside(root: Path, clips: Path, stage: str) -> None:
         _, said = child.communicate()
     assert child.returncode == -signal.SIGKILL, said.decode()[-4000:]
     assert Store(root).find(f"small/{stage.replace('+', '/')}", "dev") is None
-    assert any((folder).iterdir()), "it was killed between stages, not inside one"
+    assert any(folder.iterdir()), "it was killed between stages, not inside one"
 
 
 def test_killed_in_the_middle_it_ends_with_the_same_digests(first: Ran, clips: Path, tmp_path: Path) -> None:
