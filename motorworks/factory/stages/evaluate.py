@@ -8,16 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.artifact import Inputs
 from motorworks.factory.fingerprint import digest
+from motorworks.factory.stages.contestants import LAST, NOT_OURS, RELEASED, contestants
 from motorworks.factory.stages.strips import choose_drives, draw_strips
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
     from motorworks.datatypes.score import Score
     from motorworks.policy.policy import Policy
-
-RELEASED = "released_int8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +35,9 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.factory.stages.open_loop import open_loop_rows
     from motorworks.metrics.aggregate import paired_rows, score_rows
 
-    policies = _policies(config, inputs)
+    policies = contestants(inputs, threads=config.threads)
     # the last release is what was driven as released then: the same key, so its drives are reused
-    kinds = {name: RELEASED if name == "previous_release" else name for name in policies}
+    kinds = {name: RELEASED if name == LAST else name for name in policies}
     keys = {name: digest({"policy": kinds[name], "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}
     makers = {keys[name]: make for name, (_, make) in policies.items()}
     fields = {key: value for key, value in asdict(config).items() if key != "open_loop_stride"}
@@ -47,8 +46,9 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
         name: pickle.loads((folder / "scores.pickle").read_bytes()) for name, folder in zip(keys, folders, strict=True)
     }
     rows = [asdict(row) for name, found in scores.items() for row in score_rows(found, policy=name, world="town")]
-    models = [name for name in scores if name not in ("stand_still", "constant_velocity", "expert", "teacher")]
-    pairs = [*zip(models[1:], models[:-1], strict=True), (RELEASED, "stand_still"), (RELEASED, "constant_velocity"), (RELEASED, "expert")]
+    models = [name for name in scores if name not in (*NOT_OURS, LAST)]
+    rivals = [name for name in (LAST, "stand_still", "constant_velocity", "expert") if name in scores]
+    pairs = [*zip(models[1:], models[:-1], strict=True), *((RELEASED, rival) for rival in rivals)]
     paired = [row for a, b in pairs for row in paired_rows(scores[a], scores[b], names=(a, b))]
     per_scenario = {name: [{score.metric: score.value for score in of if score.valid} for of in found] for name, found in scores.items()}
     for name, value in (("scores", rows), ("paired", paired), ("per_scenario", per_scenario)):
@@ -74,53 +74,6 @@ def _scenarios(config: EvaluateConfig) -> list[Any]:
     from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, town_scenarios
 
     return town_scenarios(FIRST_HELD_OUT_SEED, config.num_scenarios, num_agents=config.num_agents)
-
-
-def _policies(config: EvaluateConfig, inputs: Inputs) -> "dict[str, tuple[str, Callable[[], Policy]]]":
-    """By name: what each is made from, and how to make it. Probes, teachers, then every stage's model in order."""
-    from motorworks.policy.expert import Expert
-    from motorworks.policy.probes import ConstantVelocity, StandStill
-
-    teacher, adapted = inputs.one("teacher"), inputs.one("adapted")
-    found: dict[str, tuple[str, Callable[[], Policy]]] = {
-        "stand_still": ("code", StandStill),
-        "constant_velocity": ("code", ConstantVelocity),
-        "expert": ("code", Expert),
-        "teacher": (teacher.digest, partial(_teacher_policy, teacher)),
-    }
-    for role in ("previous_release", "pretrain", "sft", "rl", "distil"):
-        for artifact in inputs.many(role):
-            make = (
-                partial(int8_policy, artifact.path / "int8", role, config.threads)
-                if role == "previous_release"
-                else partial(_torch_policy, artifact.path, role, config.threads)
-            )
-            found[role] = (artifact.digest, make)
-    return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, config.threads))}
-
-
-def _teacher_policy(teacher: Artifact) -> "Policy":
-    from motorworks.factory.stages.rl import load_teacher
-    from motorworks.policy.teacher import Teacher
-
-    return Teacher(load_teacher(teacher).act)
-
-
-def _torch_policy(folder: Path, name: str, threads: int) -> "Policy":
-    from motorworks.models.infer import TorchInfer
-    from motorworks.policy.model import ModelPolicy
-    from motorworks.train.checkpoint import load
-
-    return ModelPolicy(TorchInfer(load(folder / "model.safetensors")[0], threads=threads), name=name)
-
-
-def int8_policy(folder: Path, name: str, threads: int) -> "Policy":
-    """The vehicle's own runtime on the graphs that will be signed, thinking as in the vehicle."""
-    from motorworks.drive.runtime import OrtInfer
-    from motorworks.policy.model import ModelPolicy
-
-    graphs = {graph: folder / f"{graph}.onnx" for graph in ("vision", "plan", "think")}
-    return ModelPolicy(OrtInfer.from_graphs(graphs, threads=threads), name=name, think_every=1)
 
 
 def _drive(config: EvaluateConfig, makers: "dict[str, Callable[[], Policy]]", key: str, folder: Path) -> None:
