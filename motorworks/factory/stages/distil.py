@@ -3,6 +3,7 @@ have done."""
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.stages.fit_model import curve_rows
@@ -10,13 +11,17 @@ from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_world, lea
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
+if TYPE_CHECKING:
+    from motorworks.models.driving_model import DrivingModel
+    from motorworks.train.samples import Samples
+
 
 @dataclass(frozen=True, kw_only=True)
 class DistilConfig:
     """`student` is a name on the dial of models.config.family; more than a quarter of the parent's parameters is refused."""
 
     loop: OnPolicyConfig
-    warm_start: FitConfig  # on curated clips and the parent's own drives, half and half, before the student can drive at all
+    warm_start: FitConfig  # on curated clips and the parent's own drives, half and half
     student: str = "pico"
     seed: int = 5
 
@@ -30,9 +35,7 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
     from motorworks.train.checkpoint import load, save
-    from motorworks.train.loop import fit
     from motorworks.train.sample_files import load_samples
-    from motorworks.train.samples import concat
 
     torch.set_num_threads(config.loop.threads)
     torch.manual_seed(config.seed)
@@ -43,14 +46,22 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     start = inputs.many("start")
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
     clips = load_samples(inputs.one("samples").path / "samples.npz")
-    parents = load_samples(inputs.one("parent").path / "gathered.npz")
-    half = float(clips.weight.sum()) / float(parents.weight.sum())
-    warm = [] if start else fit(model, concat([clips, parents.reweighted(half)]), config.warm_start, threads=config.loop.threads).curves
-    warm = curve_rows(warm)
+    warm = curve_rows(_learn_from_parent(config, inputs, model, clips))
     world, scenarios = fresh_world(config.loop, inputs)
     learnt = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), clips, scenarios, world, out)
-    offset = warm[-1]["step"] if warm else 0
+    offset = warm[-1]["step"]
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in learnt.curve]))
     out.volatile("rounds.json").write_text(json.dumps(learnt.rounds))
     out.record(rounds=learnt.rounds, params=num_params(family(config.student)), share_of_parent_frac=share, last_loss=learnt.curve[-1]["loss"])
+
+
+def _learn_from_parent(config: DistilConfig, inputs: Inputs, model: "DrivingModel", clips: "Samples") -> list[dict[str, float]]:
+    """The curve of the first fit; the parent's pictures are let go with it."""
+    from motorworks.train.loop import fit
+    from motorworks.train.sample_files import load_samples
+    from motorworks.train.samples import concat
+
+    parents = load_samples(inputs.one("parent").path / "gathered.npz")
+    half = float(clips.weight.sum()) / float(parents.weight.sum())
+    return fit(model, concat([clips, parents.reweighted(half)]), config.warm_start, threads=config.loop.threads).curves

@@ -80,11 +80,13 @@ def learn_on_policy(
             ),
         )
         gathered.append(samples_from_on_policy(data, stride=config.stride))
-        driven = concat(gathered)
-        factor = config.clips_share / (1 - config.clips_share) * float(driven.weight.sum()) / float(clips.weight.sum())
+        weight = sum(float(part.weight.sum()) for part in gathered)
+        factor = config.clips_share / (1 - config.clips_share) * weight / float(clips.weight.sum())
         settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit
-        learnt = concat([driven, clips.reweighted(factor)])
+        # pictures are the memory of this stage: they are joined once a round, and let go before the next
+        learnt = concat([*gathered, clips.reweighted(factor)])
         result = fit(model, learnt, replace(settings, seed=settings.seed + number), threads=config.threads)
+        del learnt
         offset = curve[-1]["step"] if curve else 0
         curve += curve_rows(result.curves, offset=offset)
         rounds.append(
@@ -92,7 +94,7 @@ def learn_on_policy(
                 "labeller_drives_frac": frac,
                 "num_ended": data.num_ended,
                 "completed_frac": data.completed_frac,
-                "num_samples": len(driven),
+                "num_samples": sum(map(len, gathered)),
                 "last_loss": result.curves[-1]["loss"],
                 "samples_per_s": result.samples_per_s,
                 "fit_s": result.wall_s,
