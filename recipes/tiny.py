@@ -41,12 +41,12 @@ class Sizes:
     rl_rounds: tuple[float, ...] = (0.5, 0.2, 0.0, 0.0, 0.0)  # share of episodes that the teacher drives
     rl_steps: int = 300  # of every environment and round
     rl_fit_steps: int = 130  # of a round
-    rl_last_fit_steps: int = 400
+    rl_last_fit_steps: int = 300
     distil_warm_steps: int = 500
     distil_rounds: tuple[float, ...] = (0.2, 0.0, 0.0)
     distil_steps: int = 300
     distil_fit_steps: int = 200
-    distil_last_fit_steps: int = 600
+    distil_last_fit_steps: int = 450
     num_envs: int = 16
     num_scenarios: int = 16  # held out
     num_drives: int = 10  # of the fleet
