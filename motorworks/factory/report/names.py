@@ -2,7 +2,19 @@
 
 from collections.abc import Iterable
 
-POLICY_ORDER = ("stand_still", "constant_velocity", "pretrain", "sft", "rl", "distil", "student", "released_int8", "teacher", "expert")
+POLICY_ORDER = (
+    "stand_still",
+    "constant_velocity",
+    "pretrain",
+    "sft",
+    "rl_before_polish",
+    "rl",
+    "distil",
+    "student",
+    "released_int8",
+    "teacher",
+    "expert",
+)
 _TONES = {"stand_still": "probe", "constant_velocity": "probe", "expert": "expert", "teacher": "expert", "released_int8": "accent"}
 RELEASED, EXPERT, PROBES = "released_int8", "expert", ("stand_still", "constant_velocity")
 

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.stages.rl import BEFORE_POLISH
 
 if TYPE_CHECKING:
     from motorworks.policy.policy import Policy
 
 RELEASED, LAST = "released_int8", "previous_release"
+MODELS = (  # by the stage that made it: what it is called, and its file
+    ("pretrain", "pretrain", "model.safetensors"),
+    ("sft", "sft", "model.safetensors"),
+    ("rl", "rl_before_polish", BEFORE_POLISH),
+    ("rl", "rl", "model.safetensors"),
+    ("distil", "distil", "model.safetensors"),
+)
 NOT_OURS = ("stand_still", "constant_velocity", "expert", "teacher")
 
 
@@ -26,12 +34,11 @@ def contestants(inputs: Inputs, *, threads: int) -> "dict[str, tuple[str, Callab
         "expert": ("code", Expert),
         "teacher": (teacher.digest, partial(_teacher_policy, teacher)),
     }
-    for role in (LAST, "pretrain", "sft", "rl", "distil"):
-        for artifact in inputs.many(role):
-            make = (
-                partial(int8_policy, artifact.path / "int8", role, threads) if role == LAST else partial(_torch_policy, artifact.path, role, threads)
-            )
-            found[role] = (artifact.digest, make)
+    for last in inputs.many(LAST):
+        found[LAST] = (last.digest, partial(int8_policy, last.path / "int8", LAST, threads))
+    for role, name, file in MODELS:
+        artifact = inputs.one(role)
+        found[name] = (artifact.digest, partial(_torch_policy, artifact.path / file, name, threads))
     return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, threads))}
 
 
@@ -42,12 +49,12 @@ def _teacher_policy(teacher: Artifact) -> "Policy":
     return Teacher(load_teacher(teacher).act)
 
 
-def _torch_policy(folder: Path, name: str, threads: int) -> "Policy":
+def _torch_policy(file: Path, name: str, threads: int) -> "Policy":
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
     from motorworks.train.checkpoint import load
 
-    return ModelPolicy(TorchInfer(load(folder / "model.safetensors")[0], threads=threads), name=name)
+    return ModelPolicy(TorchInfer(load(file)[0], threads=threads), name=name)
 
 
 def int8_policy(folder: Path, name: str, threads: int) -> "Policy":

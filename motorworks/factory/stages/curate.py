@@ -36,8 +36,9 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
 
     ingest = inputs.one("clips")
     index = json.loads((ingest.path / "index.json").read_text())
-    clips, rows, dropped_s = _choose(config, ingest, index, out)
+    clips, rows, dropped, dropped_s = _choose(config, ingest, index, out)
     for duplicate in reversed(find_duplicates(clips, config.duplicates)):
+        dropped["duplicate"] += 1
         dropped_s["duplicate"] += len(clips[duplicate.clip].timestamp_us) / 10
         rows.append({"digest": rows[duplicate.clip]["digest"], "dropped": "duplicate", "of": rows[duplicate.of]["digest"]})
         del clips[duplicate.clip], rows[duplicate.clip]
@@ -50,7 +51,8 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
         kept=len(clips),
         num_clips_held_out=len(held_out),
         seconds_kept=sum(len(clip.timestamp_us) for clip in clips) / 10,
-        dropped_by_reason=dropped_s,
+        dropped_by_reason=dropped,
+        dropped_seconds_by_reason=dropped_s,
         num_samples=len(samples),
         bins_before=count_bins(clips),
         bins_after=after,
@@ -62,8 +64,8 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
 
 def _choose(
     config: CurateConfig, ingest: Artifact, index: list[dict[str, Any]], out: Output
-) -> "tuple[list[Clip], list[dict[str, Any]], Counter[str]]":
-    """Training clips that teach something, labelled, with pictures at the model's size; and the seconds dropped by reason."""
+) -> "tuple[list[Clip], list[dict[str, Any]], Counter[str], Counter[str]]":
+    """Training clips that teach something, labelled, with pictures at the model's size; and what was dropped by reason, in spans and seconds."""
     from dataclasses import replace
 
     from motorworks.clips.store import read_clip
@@ -71,18 +73,21 @@ def _choose(
     from motorworks.curate.label import label
     from motorworks.tokens.image import ImageCodec
 
-    codec, clips, rows, dropped_s = ImageCodec(), [], [], Counter()
+    codec, clips, rows = ImageCodec(), [], []
+    dropped: Counter[str] = Counter()
+    dropped_s: Counter[str] = Counter()
     training = [row for row in index if row["split"] == "train"]
     for done, row in enumerate(training, start=1):
         clip = read_clip(ingest.path / "clips" / row["digest"])
         small = clip if clip.frames is None else replace(clip, frames=codec.encode(clip.frames))
         filtered = filter_clips([small], config.filters)
         for span in filtered.dropped:
+            dropped[span.reason] += 1
             dropped_s[span.reason] += (span.stop - span.start) / 10
         clips += [label(piece, config.labels) for piece in filtered.clips]
         rows += [{"digest": row["digest"], "source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
         out.progress(done, len(training), "clips")
-    return clips, rows, dropped_s
+    return clips, rows, dropped, dropped_s
 
 
 def _samples(config: CurateConfig, clips: "list[Clip]") -> tuple[Any, dict[str, float]]:

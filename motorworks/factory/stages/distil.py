@@ -53,7 +53,7 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in learnt.curve]))
     out.volatile("rounds.json").write_text(json.dumps(learnt.rounds))
-    out.record(rounds=learnt.rounds, params=num_params(family(config.student)), share_of_parent_frac=share, last_loss=learnt.curve[-1]["loss"])
+    out.record(rounds=learnt.rounds, share_of_parent_frac=share, **learnt.facts)
 
 
 def _learn_from_parent(config: DistilConfig, inputs: Inputs, model: "DrivingModel", clips: "Samples") -> list[dict[str, float]]:

@@ -9,6 +9,8 @@ from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from motorworks.train.loop import FitResult
 
 
@@ -43,7 +45,9 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     result = fit(model, samples, config.fit, device=config.device, threads=config.threads, on_progress=progress_of(out, config.fit.steps))
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(curve_rows(result.curves)))
-    out.record(num_samples_available=len(samples), **facts_of(result, model, config))
+    out.record(
+        num_samples_available=len(samples), **facts_of([result], model, threads=config.threads, device=config.device, precision=config.fit.precision)
+    )
 
 
 def progress_of(out: Output, steps: int) -> Any:
@@ -51,23 +55,24 @@ def progress_of(out: Output, steps: int) -> Any:
     return lambda done, row: out.progress(done, steps, "steps", f"loss {row['loss']:.3f}")
 
 
-def facts_of(result: "FitResult", model: Any, config: FitModelConfig) -> dict[str, float]:
-    """Clock and utilisation, each number with its own name: MFU is against a matrix product measured just now."""
+def facts_of(results: "Sequence[FitResult]", model: Any, *, threads: int, device: str = "cpu", precision: str = "fp32") -> dict[str, float]:
+    """Clock and utilisation of one fit or several, each number with its own name: MFU is against a matrix product measured just now."""
     import torch
 
     from motorworks.train.peak import measure_gemm_flops
 
-    peak = measure_gemm_flops(threads=config.threads, device=config.device, dtype=torch.bfloat16 if config.fit.precision == "bf16" else torch.float32)
+    peak = measure_gemm_flops(threads=threads, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    wall_s = sum(result.wall_s for result in results)
     return {
         "params": sum(parameter.numel() for parameter in model.parameters()),
-        "num_samples_drawn": result.num_samples,
-        "samples_per_s": result.samples_per_s,
-        "tokens_per_s": result.tokens_per_s,
-        "mfu_frac": result.tokens_per_s * result.flops_per_token / peak,
+        "num_samples_drawn": sum(result.num_samples for result in results),
+        "samples_per_s": sum(result.num_samples for result in results) / wall_s,
+        "tokens_per_s": sum(result.tokens_per_s * result.wall_s for result in results) / wall_s,
+        "mfu_frac": sum(result.tokens_per_s * result.flops_per_token * result.wall_s for result in results) / wall_s / peak,
         "peak_gemm_flops": peak,
-        "busy_frac": result.busy_s / result.wall_s,
-        "stall_frac": result.data_s / result.wall_s,
-        "last_loss": result.curves[-1]["loss"],
+        "busy_frac": sum(result.busy_s for result in results) / wall_s,
+        "stall_frac": sum(result.data_s for result in results) / wall_s,
+        "last_loss": results[-1].curves[-1]["loss"],
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from motorworks.factory.stages.fit_model import curve_rows
+from motorworks.factory.stages.fit_model import curve_rows, facts_of
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from motorworks.models.driving_model import DrivingModel
     from motorworks.policy.policy import Policy
     from motorworks.sim.world import World
+    from motorworks.train.loop import FitResult
     from motorworks.train.samples import Samples
 
 
@@ -23,7 +24,7 @@ class OnPolicyConfig:
     labeller_drives_frac: tuple[float, ...]  # per round, falling: who drives an episode
     num_steps: int
     fit: FitConfig
-    num_envs: int = 32
+    num_envs: int = 16
     num_towns: int = 64
     num_agents: tuple[int, int] = (6, 14)
     clips_share: float = 0.2  # of what is drawn comes from the curated clips, so that real roads and words are not forgotten
@@ -44,6 +45,7 @@ class Learnt:
     curve: list[dict[str, Any]]
     rounds: list[dict[str, Any]]
     gathered: "Samples"
+    facts: dict[str, float]  # clock and utilisation of all fits together
 
 
 def learn_on_policy(
@@ -63,6 +65,7 @@ def learn_on_policy(
     gathered: list[Samples] = []
     curve: list[dict[str, Any]] = []
     rounds: list[dict[str, Any]] = []
+    fits: list[FitResult] = []
     num_rounds = len(config.labeller_drives_frac)
     for number, frac in enumerate(config.labeller_drives_frac):
         student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student")
@@ -87,6 +90,7 @@ def learn_on_policy(
         learnt = concat([*gathered, clips.reweighted(factor)])
         result = fit(model, learnt, replace(settings, seed=settings.seed + number), threads=config.threads)
         del learnt
+        fits.append(result)
         offset = curve[-1]["step"] if curve else 0
         curve += curve_rows(result.curves, offset=offset)
         rounds.append(
@@ -102,7 +106,7 @@ def learn_on_policy(
         )
         ended = f"{data.completed_frac:.0%} of {data.num_ended} episodes completed"
         out.say(f"round {number + 1}/{num_rounds}: {ended}, loss {rounds[-1]['last_loss']:.3f}")
-    return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered))
+    return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered), facts=facts_of(fits, model, threads=config.threads))
 
 
 def fresh_world(config: OnPolicyConfig, inputs: Any) -> "tuple[World, Iterator[Scenario]]":

@@ -9,6 +9,8 @@ from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_world, lea
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import PolishConfig
 
+BEFORE_POLISH = "before_polish.safetensors"  # judged too, so that the reader sees what the reward did
+
 
 @dataclass(frozen=True, kw_only=True)
 class RlConfig:
@@ -20,7 +22,7 @@ class RlConfig:
 
 
 def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves model.safetensors, gathered.npz (what it saw and was told on its own drives), curves.json, polish.json and rounds.json."""
+    """Leaves the model, what it was before the polish, gathered.npz (what it saw and was told on its own drives) and the curves."""
     import torch
 
     from motorworks.policy.teacher import Teacher
@@ -33,6 +35,7 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     teacher = Teacher(load_teacher(inputs.one("teacher")).act)
     world, scenarios = fresh_world(config.loop, inputs)
     learnt = learn_on_policy(config.loop, model, teacher, clips, scenarios, world, out)
+    save(out.path / BEFORE_POLISH, model)
     polished = _polish(config, model, teacher, scenarios, world)
     save(out.path / "model.safetensors", model)
     save_samples(out.path / "gathered.npz", learnt.gathered)
@@ -41,7 +44,7 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     out.volatile("rounds.json").write_text(json.dumps(learnt.rounds))
     out.record(
         rounds=learnt.rounds,
-        last_loss=learnt.curve[-1]["loss"],
+        **learnt.facts,
         polish_chosen_before=polished[0]["chosen_reward"],
         polish_chosen_after=polished[-1]["chosen_reward"],
         polish_best=polished[-1]["best_reward"],
