@@ -30,18 +30,18 @@ Line = dict[str, Step]  # the steps of one turn, by stage
 class Sizes:
     """How much of everything: all that differs between a smoke test, a laptop and more."""
 
-    num_recordings: int = 64  # of the town, about 35 s each
+    num_recordings: int = 48  # of the town, about 35 s each
     num_redriven: int = 24  # mined scenarios that the expert drives for the next turn
     model: str = "nano"  # "base" puts a pretrained SmolLM2-135M behind our eyes and hands
     student: str = "pico"
-    pretrain_steps: int = 220
-    sft_steps: int = 160
+    pretrain_steps: int = 200
+    sft_steps: int = 140
     teacher_iterations: int = 48
     teacher_envs: int = 64
     rl_rounds: tuple[float, ...] = (0.5, 0.2, 0.0, 0.0, 0.0)  # share of episodes that the teacher drives
     rl_steps: int = 300  # of every environment and round
-    rl_fit_steps: int = 130  # of a round
-    rl_last_fit_steps: int = 300
+    rl_fit_steps: int = 120  # of a round
+    rl_last_fit_steps: int = 260
     distil_warm_steps: int = 500
     distil_rounds: tuple[float, ...] = (0.2, 0.0, 0.0)
     distil_steps: int = 300
@@ -133,6 +133,7 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
         fit=replace(warm, steps=sizes.distil_fit_steps, lr=1.5e-3, losses=steering),
         last_fit=replace(warm, steps=sizes.distil_last_fit_steps, lr=1.5e-3),
         threads=sizes.threads,
+        known_share=0.5,  # its parent's own drives among it
         seed=10 * turn + 5,
     )
     taught = DistilConfig(student=sizes.student, loop=drives, warm_start=warm)

@@ -12,7 +12,6 @@ from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
 if TYPE_CHECKING:
-    from motorworks.models.driving_model import DrivingModel
     from motorworks.train.samples import Samples
 
 
@@ -35,7 +34,7 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
     from motorworks.train.checkpoint import load, save
-    from motorworks.train.sample_files import load_samples
+    from motorworks.train.loop import fit
 
     torch.set_num_threads(config.loop.threads)
     torch.manual_seed(config.seed)
@@ -45,10 +44,10 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
         raise ValueError(f"student {config.student!r} has {share:.0%} of its parent's parameters; a quarter is the most: choose a smaller member")
     start = inputs.many("start")
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
-    clips = load_samples(inputs.one("samples").path / "samples.npz")
-    warm = curve_rows(_learn_from_parent(config, inputs, model, clips))
+    known = _known(inputs)
+    warm = curve_rows(fit(model, known, config.warm_start, threads=config.loop.threads).curves)
     world, scenarios = fresh_world(config.loop, inputs)
-    learnt = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), clips, scenarios, world, out)
+    learnt = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), known, scenarios, world, out)
     offset = warm[-1]["step"]
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in learnt.curve]))
@@ -56,12 +55,10 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     out.record(rounds=learnt.rounds, share_of_parent_frac=share, **learnt.facts)
 
 
-def _learn_from_parent(config: DistilConfig, inputs: Inputs, model: "DrivingModel", clips: "Samples") -> list[dict[str, float]]:
-    """The curve of the first fit; the parent's pictures are let go with it."""
-    from motorworks.train.loop import fit
+def _known(inputs: Inputs) -> "Samples":
+    """What the parent learnt from, half and half: curated clips, and its own drives as the teacher labelled them."""
     from motorworks.train.sample_files import load_samples
     from motorworks.train.samples import concat
 
-    parents = load_samples(inputs.one("parent").path / "gathered.npz")
-    half = float(clips.weight.sum()) / float(parents.weight.sum())
-    return fit(model, concat([clips, parents.reweighted(half)]), config.warm_start, threads=config.loop.threads).curves
+    clips, drives = load_samples(inputs.one("samples").path / "samples.npz"), load_samples(inputs.one("parent").path / "gathered.npz")
+    return concat([clips, drives.reweighted(float(clips.weight.sum()) / float(drives.weight.sum()))])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OnPolicyConfig:
-    """One round is `num_steps` steps of every environment, then `fit` on all that was gathered so far and the curated clips."""
+    """One round is `num_steps` steps of every environment, then `fit` on all that was gathered so far and what was known before."""
 
     labeller_drives_frac: tuple[float, ...]  # per round, falling: who drives an episode
     num_steps: int
@@ -27,15 +27,15 @@ class OnPolicyConfig:
     num_envs: int = 16
     num_towns: int = 64
     num_agents: tuple[int, int] = (6, 14)
-    clips_share: float = 0.2  # of what is drawn comes from the curated clips, so that real roads and words are not forgotten
+    known_share: float = 0.2  # of what is drawn was known before (curated clips), so that real roads and words are not forgotten
     last_fit: FitConfig | None = None  # of the last round, which may learn for longer, and words again
     stride: int = 2
     threads: int = 2
     seed: int = 4
 
     def __post_init__(self) -> None:
-        if not self.labeller_drives_frac or not all(0 <= frac <= 1 for frac in self.labeller_drives_frac) or not 0 <= self.clips_share < 1:
-            raise ValueError(f"labeller_drives_frac needs a share in [0, 1] per round, clips_share one in [0, 1): {self}")
+        if not self.labeller_drives_frac or not all(0 <= frac <= 1 for frac in self.labeller_drives_frac) or not 0 <= self.known_share < 1:
+            raise ValueError(f"labeller_drives_frac needs a share in [0, 1] per round, known_share one in [0, 1): {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Learnt:
 
 
 def learn_on_policy(
-    config: OnPolicyConfig, model: "DrivingModel", labeller: "Policy", clips: "Samples", scenarios: "Iterator[Scenario]", world: "World", out: Output
+    config: OnPolicyConfig, model: "DrivingModel", labeller: "Policy", known: "Samples", scenarios: "Iterator[Scenario]", world: "World", out: Output
 ) -> "Learnt":
     """Trains `model` in place."""
     from dataclasses import replace
@@ -84,10 +84,10 @@ def learn_on_policy(
         )
         gathered.append(samples_from_on_policy(data, stride=config.stride))
         weight = sum(float(part.weight.sum()) for part in gathered)
-        factor = config.clips_share / (1 - config.clips_share) * weight / float(clips.weight.sum())
+        factor = config.known_share / (1 - config.known_share) * weight / float(known.weight.sum())
         settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit
         # pictures are the memory of this stage: they are joined once a round, and let go before the next
-        learnt = concat([*gathered, clips.reweighted(factor)])
+        learnt = concat([*gathered, known.reweighted(factor)])
         result = fit(model, learnt, replace(settings, seed=settings.seed + number), threads=config.threads)
         del learnt
         fits.append(result)
