@@ -42,6 +42,7 @@ class Sizes:
     rl_steps: int = 300  # of every environment and round
     rl_fit_steps: int = 120  # of a round
     rl_last_fit_steps: int = 260
+    gate_scenarios: int = 16  # that the polish has to pass
     distil_warm_steps: int = 500
     distil_rounds: tuple[float, ...] = (0.2, 0.0, 0.0)
     distil_steps: int = 300
@@ -112,7 +113,7 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     pretrain = Step(name=f"{here}/pretrain", run=fit_model.run, config=pretrained, inputs=samples | start)
     sft = Step(name=f"{here}/sft", run=fit_model.run, config=tuned, inputs=samples | {"start": pretrain})
     coach = Step(name=f"{name}/teacher", run=teacher.run, config=coached)
-    reinforced = RlConfig(loop=drives, polish=PolishConfig())
+    reinforced = RlConfig(loop=drives, polish=PolishConfig(), num_gate_scenarios=sizes.gate_scenarios)
     return {
         "pretrain": pretrain,
         "sft": sft,

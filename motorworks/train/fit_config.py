@@ -64,7 +64,7 @@ class PolishConfig:
 
     steps: int = 200
     lr: float = 1e-3
-    kl_weight: float = 0.05
+    kl_weight: float = 0.2
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.lr <= 0 or self.kl_weight < 0:

@@ -18,6 +18,7 @@ SMALL = replace(
     rl_steps=30,
     rl_fit_steps=3,
     rl_last_fit_steps=4,
+    gate_scenarios=2,
     distil_warm_steps=4,
     distil_rounds=(0.0,),
     distil_steps=30,

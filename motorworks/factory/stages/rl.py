@@ -1,6 +1,7 @@
 """Reinforcement in the closed loop: the privileged teacher's driving is distilled into the model on the model's own drives; then its choice
 among its proposals is polished by the reward."""
 
+import copy
 import json
 from dataclasses import dataclass
 
@@ -14,11 +15,13 @@ BEFORE_POLISH = "before_polish.safetensors"  # judged too, so that the reader se
 
 @dataclass(frozen=True, kw_only=True)
 class RlConfig:
-    """The loop, and the polish on `num_polish_steps` steps of every environment driven by the model alone."""
+    """The loop, the polish on `num_polish_steps` steps of every environment driven by the model alone, and the gate: training scenarios that
+    the model drives before and after; a polish that completes less of them is taken back."""
 
     loop: OnPolicyConfig
     polish: PolishConfig
     num_polish_steps: int = 120
+    num_gate_scenarios: int = 16
 
 
 def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
@@ -36,8 +39,11 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     world, scenarios = fresh_world(config.loop, inputs)
     learnt = learn_on_policy(config.loop, model, teacher, clips, scenarios, world, out)
     save(out.path / BEFORE_POLISH, model)
+    before = copy.deepcopy(model)
     polished = _polish(config, model, teacher, scenarios, world)
-    save(out.path / "model.safetensors", model)
+    gate = [_completion_frac(config, one, world) for one in (before, model)]
+    kept = gate[1] >= gate[0]
+    save(out.path / "model.safetensors", model if kept else before)
     save_samples(out.path / "gathered.npz", learnt.gathered)
     (out.path / "curves.json").write_text(json.dumps(learnt.curve))
     (out.path / "polish.json").write_text(json.dumps(polished))
@@ -49,7 +55,12 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
         polish_chosen_after=polished[-1]["chosen_reward"],
         polish_best=polished[-1]["best_reward"],
         polish_kl=polished[-1]["kl"],
+        polish_gate_before_frac=gate[0],
+        polish_gate_after_frac=gate[1],
+        polish_kept=kept,
     )
+    if not kept:
+        out.thin(f"The polish was taken back: it completed {gate[1]:.0%} of the gate's routes, the model before it {gate[0]:.0%}.")
     out.thin("The reward polishes only the choice among proposals (the scorer); the proposals themselves come from the teacher.")
 
 
@@ -76,6 +87,22 @@ def _polish(config: RlConfig, model: object, teacher: object, scenarios: object,
     )
     scores = data.proposal_scores[::stride].reshape(-1, data.proposal_scores.shape[-1])
     return polish(model, samples_from_on_policy(data, stride=stride), scores, config.polish)
+
+
+def _completion_frac(config: RlConfig, model: object, world: object) -> float:
+    """Mean share of the route over the gate's scenarios: training towns, with seeds that no round draws from."""
+    from itertools import islice
+
+    from motorworks.metrics.closed_loop import route_completion
+    from motorworks.models.infer import TorchInfer
+    from motorworks.policy.model import ModelPolicy
+    from motorworks.sim.curriculum import draw_scenarios
+    from motorworks.sim.rollout import roll_out
+    from motorworks.sim.seeds import TRAIN_SEEDS
+
+    scenarios = list(islice(draw_scenarios(TRAIN_SEEDS[: config.loop.num_towns], seed=config.loop.seed + 1000), config.num_gate_scenarios))
+    rollouts = roll_out(world, ModelPolicy(TorchInfer(model), name="gate"), scenarios)
+    return sum(route_completion(rollout) for rollout in rollouts) / len(rollouts)
 
 
 def load_teacher(artifact: Artifact) -> "ActorCritic":
