@@ -13,7 +13,7 @@ class VehicleBudget:
     plan_p99_ms: float = 100.0
     size_mb: float = 50.0
     memory_mb: float = 1000.0
-    max_fp32_error: float = 1e-4  # largest difference of normalised outputs, checkpoint against fp32 graphs
+    max_fp32_error: float = 1e-4  # largest difference of outputs over their size, checkpoint against fp32 graphs
     max_pose_error_1s_m: float = 0.1  # mean, checkpoint against the bundle's graphs
     min_plans: int = 500
 

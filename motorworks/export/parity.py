@@ -31,7 +31,7 @@ class Parity:
     """Differences over `num` items; controls and poses are of the driven (best) proposal of each side."""
 
     num: int
-    max_output_error: float  # largest of latents, controls and logits as the graphs answer them, each graph on the same inputs
+    max_output_error: float  # largest of latents, controls and logits, over their size; each graph on the same inputs
     accel_error_mps2: float  # mean over the first second
     curvature_error_per_m: float
     pose_error_1s_m: float  # mean
@@ -90,6 +90,8 @@ def compare(reference: Infer, candidate: Infer, inputs: ParityInputs, body: Body
 
 
 def _largest(one: Array, other: Array) -> float:
-    """Largest difference; infinite where either is not finite, so that a gate cannot be passed by NaN."""
-    difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).max()
+    """Largest difference, over the largest answer where that is above one: float32 counts digits, not decimals. Infinite where either is
+    not finite, so that a gate cannot be passed by NaN."""
+    one = np.asarray(one, np.float64)
+    difference = np.abs(one - np.asarray(other, np.float64)).max() / max(1.0, float(np.abs(one).max()))
     return float(difference) if np.isfinite(difference) else float("inf")
