@@ -165,7 +165,9 @@ def _verify_metadata(folder: Path, trusted_root: Path, seen: Seen, now: datetime
             )
         if metadata.signed.version < seen.versions.get(role, 0):
             raise BundleRefused(
-                file, f"version {metadata.signed.version} is older than {seen.versions[role]}, already seen", "install a newer release"
+                file,
+                f"version {metadata.signed.version} is older than {seen.versions[role]}, already seen",
+                "install a newer release, or move away the vehicle's seen.json to start anew",
             )
         versions[role] = metadata.signed.version
     return targets.signed, director.signed, versions
