@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two threads on small arrays beside a busy neighbour are several times slower than one.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: setup run test check smoke golden bench gpu size
+.PHONY: setup run test check smoke golden bench odd gpu size
 .DEFAULT_GOAL := run
 
 setup: .venv/.stamp
@@ -38,6 +38,9 @@ golden: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+odd: setup
+	$(ONE_THREAD) $(BIN)/python -m motorworks.factory.odd
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu

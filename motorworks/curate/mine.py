@@ -11,9 +11,10 @@ from motorworks.clips.cut import cut
 from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.failure import KINDS, Failure
 from motorworks.datatypes.rollout import Rollout
-from motorworks.datatypes.scenario import Scenario
+from motorworks.datatypes.scenario import MAX_MOVING, Scenario
 from motorworks.datatypes.trajectory import DT_S
 from motorworks.geometry.array import Array
+from motorworks.metrics.failures import explain_failures
 from motorworks.metrics.overlap import agent_boxes, boxes_touch, ego_boxes
 
 _ROUTE_STRIDE, _MAX_ROUTE_SEED = 7919, 1_000_000  # a prime: neighbours of neighbours do not fall on each other
@@ -44,12 +45,15 @@ def find_failures(
     limits: MineConfig = MineConfig(),
     body: Body = CAR,
 ) -> list[Failure]:
-    """All failures of a drive, by step: its outcome, near misses, and what the vehicle's log says of each step. NaN is "not known"."""
+    """All failures of a drive, by step: broken rules and how it ended (metrics/failures.py), near misses, and what the vehicle's log says.
+
+    NaN is "not known".
+    """
     num = len(rollout.speed_mps)
     for name, values in (("surprise", surprise), ("disagreement", disagreement), ("fallback", fallback)):
         if values is not None and len(values) > num:
             raise ValueError(f"{rollout.scenario.name}: {name} has {len(values)} entries, the drive has {num}: give one per step")
-    found = [_outcome(rollout)] if rollout.outcome != "completed" else []
+    found = explain_failures(rollout, body)
     near = np.asarray(near_misses(rollout, limits, body))
     if rollout.outcome == "collision":  # the last moments before a crash are that crash
         near[max(0, num - round(limits.quiet_s / DT_S)) :] = 0.0
@@ -132,17 +136,7 @@ def _neighbour(scenario: Scenario, circle: int) -> Scenario:
     if circle == 0:
         return scenario
     route = (scenario.route_seed + circle * _ROUTE_STRIDE) % _MAX_ROUTE_SEED
-    return replace(scenario, route_seed=route, num_agents=scenario.num_agents + 4 * (circle % 2))
-
-
-def _outcome(rollout: Rollout) -> Failure:
-    if rollout.outcome == "collision":
-        severity = float(abs(rollout.speed_mps[-1]))
-        detail = f"at {severity:.1f} m/s, {'at' if rollout.collision_at_fault else 'not at'} fault"
-    else:
-        severity = 1.0 - float(np.clip(np.max(rollout.progress_m) / max(rollout.route_length_m, 1e-9), 0.0, 1.0))
-        detail = f"{1 - severity:.0%} of the route done"
-    return Failure(kind=rollout.outcome, scenario=rollout.scenario, step=len(rollout.speed_mps) - 1, severity=severity, detail=detail)
+    return replace(scenario, route_seed=route, num_agents=min(scenario.num_agents + 4 * (circle % 2), MAX_MOVING))
 
 
 def _events(kind: str, rollout: Rollout, values: Float[Array, " time"], above: float, limits: MineConfig, detail: str) -> list[Failure]:

@@ -15,6 +15,7 @@ class Observation:
     """Newest camera frame, ego motion, route hint; `scene` only for policies that declare themselves privileged."""
 
     frames: UInt8[Array, "batch height width 3"] | None  # forward camera, RGB; None when the camera is off
+    rig_frames: UInt8[Array, "batch camera height width 3"] | None = None  # every camera of the rig in its order, where there are several
     speed_mps: Float[Array, " batch"]
     yaw_rate_radps: Float[Array, " batch"]
     past_poses_rig: Float[Array, "batch 16 3"]  # x_m y_m yaw_rad at -0.1 .. -1.6 s, newest first, in today's rig frame

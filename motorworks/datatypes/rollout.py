@@ -33,6 +33,13 @@ class Rollout:
     speed_limit_mps: Float[Array, " time"]
     agents_world: Float[Array, "time agent 6"]  # x_m y_m yaw_rad speed_mps length_m width_m; box centre
     agents_valid: Bool[Array, "time agent"]
+    agents_kind: UInt8[Array, " agent"]  # datatypes.agent.AGENT_KINDS
+    red_light: Bool[Array, " time"]  # in this row's step the front bumper crossed the line at a red light
+    stop_sign: Bool[Array, " time"]  # ... passed a stop sign without having stopped
+    gave_no_way: Bool[Array, " time"]  # ... entered a junction or crossing where others had the right of way
+    blocks_siren: Bool[Array, " time"]  # kept an emergency vehicle from passing
+    collision_agent: int = -1  # slot of the agent that was hit
+    tags: tuple[str, ...] = ()  # the operational design domain it belongs to, e.g. "night", "traffic light"
     plans: Trajectory | None = None  # [time step]
     thoughts: tuple[Thought | None, ...] | None = None
     instructions: tuple[str, ...] | None = None

@@ -13,6 +13,12 @@ DECISIONS = (
     "follow the bend left",
     "follow the bend right",
     "reverse",
+    "pass on the left",
+    "pass on the right",
+    "change lane left",
+    "change lane right",
+    "pull over",
+    "brake hard",
 )
 CAUSES = (
     "the road is clear",
@@ -27,6 +33,19 @@ CAUSES = (
     "a bend is near",
     "a junction is near",
     "the driver chose so",
+    "the light is red",
+    "the light is yellow",
+    "there is a stop sign",
+    "others go first",
+    "people are crossing",
+    "someone is near the road",
+    "a child is near the road",
+    "a cyclist is ahead",
+    "the lane is blocked",
+    "someone is in the way",
+    "a siren is behind",
+    "the route changes lane",
+    "the limit is lower",
 )
 
 

@@ -1,6 +1,7 @@
 """`motorworks drive`: one released bundle as the vehicle drives it, in a process without a training stack.
 
 Seed N (from 0) is held-out town N with its first route: for N below the evaluation's number of scenarios, the very drive that was judged.
+With `--scenario KIND` it is the first held-out town from 1000 + N on that has a place for what is to be staged.
 Looking is not training: what is driven here stays under `vehicle/`, which no stage reads. The vehicle is the artifacts folder's own: what
 it has once driven, it never goes back behind. Thin: a root that came with its bundle proves it whole, not whose it is; and the world waits
 for each plan, though a late one is driven as late (`drive.loop` runs against a world that does not wait).
@@ -16,7 +17,7 @@ from jaxtyping import Bool
 
 from motorworks.bodies.body import CAR
 from motorworks.datatypes.observation import Observation
-from motorworks.datatypes.scenario import Scenario
+from motorworks.datatypes.scenario import TRAFFIC, Scenario
 from motorworks.datatypes.trajectory import Plan
 from motorworks.drive.bundle import Bundle, BundleRefused, VehicleIdentity, open_bundle
 from motorworks.drive.latency import time_plans
@@ -27,6 +28,7 @@ from motorworks.drive.triggers import EventRecorder
 from motorworks.drive.vehicle import Vehicle, VehiclePolicy
 from motorworks.factory.commands import DriveOptions
 from motorworks.factory.drive_facts import Drive, fact_lines, facts_of
+from motorworks.factory.drive_rerun import load_rerun, write_recording
 from motorworks.factory.drive_video import write_video
 from motorworks.factory.errors import BadUsage
 from motorworks.factory.progress import Progress, progress_for
@@ -35,33 +37,44 @@ from motorworks.factory.show import find_artifact
 from motorworks.factory.store import Store
 from motorworks.geometry.array import Array
 from motorworks.policy.model import ModelPolicy
+from motorworks.sim.curriculum import tail_scenarios
 from motorworks.sim.rollout import roll_out
-from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, town_scenarios
+from motorworks.sim.scenarios import SCENARIOS
+from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, held_out_open, town_scenarios
 from motorworks.sim.town import Town
 from motorworks.sim.world import WorldStep
 
 WORLDS = ("town",)
 VEHICLE, BUNDLE, TRUSTED_ROOT = "vehicle", "bundle", "trusted_root.json"
 THREADS = 2
+PURPOSE = "a look that no stage reads"
+FIRST_STAGED = 1000  # held-out towns from here on are for staged scenarios
 
 
 def drive(options: DriveOptions) -> None:
     """Verify, drive, print; nothing is loaded from a bundle that does not verify."""
     scenario = scenario_of(options)
-    video = _checked_video(options.video)
+    video, recording = _checked_file(options.video, "--video", ".mp4"), _checked_file(options.rrd, "--rrd", ".rrd")
+    if recording is not None:
+        load_rerun()
     folder = find_bundle(options)
     root = find_root(folder, options.artifacts)
     vehicle = options.artifacts / VEHICLE
     bundle = open_bundle(folder, root, VehicleIdentity(body=CAR.name), vehicle / "seen.json")
     progress = progress_for()
     try:
-        done = drive_bundle(bundle, scenario, vehicle / "logs", progress, films=video is not None)
+        done = drive_bundle(bundle, scenario, vehicle / "logs", progress, films=video is not None or recording is not None)
         if video is not None:
             write_video(video, done.rollout, done.steps, progress)
+        if recording is not None:
+            write_recording(recording, done.rollout, done.steps, progress)
     finally:
         progress.close()
-    facts = facts_of(bundle, root, done) | {"video": None if video is None else str(video)}
+    files = {name: None if file is None else str(file) for name, file in (("video", video), ("rrd", recording))}
+    facts = facts_of(bundle, root, done) | files
     print(json.dumps(facts, indent=1, allow_nan=False) if options.json else fact_lines(facts))
+    if recording is not None and not options.json:
+        print(f"look at the recording with: rerun {recording}")
 
 
 def scenario_of(options: DriveOptions) -> Scenario:
@@ -70,7 +83,15 @@ def scenario_of(options: DriveOptions) -> Scenario:
         raise BadUsage(f"no world is called {options.world!r}{nearest(options.world, WORLDS)}")
     if options.seed < 0:
         raise BadUsage(f"--seed {options.seed}: seeds count from 0")
-    return town_scenarios(FIRST_HELD_OUT_SEED + options.seed, 1)[0]
+    if options.scenario not in SCENARIOS:
+        raise BadUsage(f"no scenario is called {options.scenario!r}{nearest(options.scenario, tuple(SCENARIOS))}")
+    if not 0.0 <= options.difficulty <= 1.0:
+        raise BadUsage(f"--difficulty {options.difficulty}: from 0, easy, to 1, hard")
+    if options.scenario == TRAFFIC:
+        return town_scenarios(FIRST_HELD_OUT_SEED + options.seed, 1)[0]
+    with held_out_open(PURPOSE):
+        first = FIRST_HELD_OUT_SEED + FIRST_STAGED + options.seed
+        return tail_scenarios(first, 1, kinds=(options.scenario,), difficulty_frac=options.difficulty)[0]
 
 
 def find_bundle(options: DriveOptions) -> Path:
@@ -120,18 +141,19 @@ def drive_bundle(bundle: Bundle, scenario: Scenario, logs: Path, progress: Progr
         def watch(seen: Observation, plan: Plan, step: WorldStep, live: Bool[Array, " batch"]) -> None:
             progress.advance(len(policy.logs), None, "steps", f"{3.6 * float(step.speed_mps[0]):.0f} km/h")
 
-        rollout = roll_out(Town(1), policy, [scenario], keep_frames=films, keep_plans=films, on_step=watch)[0]
+        with held_out_open(PURPOSE):
+            rollout = roll_out(Town(1), policy, [scenario], keep_frames=films, keep_plans=films, on_step=watch)[0]
     return Drive(rollout=rollout, steps=tuple(policy.logs), events=tuple(events.flush()), log=log)
 
 
-def _checked_video(video: Path | None) -> Path | None:
+def _checked_file(file: Path | None, option: str, suffix: str) -> Path | None:
     """Before driving, not after: the file can be written where it is wanted."""
-    if video is None:
+    if file is None:
         return None
-    if video.suffix.lower() != ".mp4" or video.is_dir():
-        raise BadUsage(f"--video {video}: give a file that ends in .mp4")
+    if file.suffix.lower() != suffix or file.is_dir():
+        raise BadUsage(f"{option} {file}: give a file that ends in {suffix}")
     try:
-        video.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadUsage(f"--video {video}: its folder cannot be made ({error})") from error
-    return video
+        raise BadUsage(f"{option} {file}: its folder cannot be made ({error})") from error
+    return file

@@ -1,8 +1,11 @@
 """From scores per scenario to rows with intervals: seeded percentile bootstrap over scenarios (or over blocks of them).
 
-With fewer than about ten scenarios a percentile interval is too narrow: read it as a lower bound on the doubt.
+With fewer than about ten scenarios a percentile interval is too narrow: read it as a lower bound on the doubt. One item (or one group) says
+nothing about the spread: its interval is (-inf, inf). Items that are all equal give an interval of no width: read it with `num`. A rate
+without any event has no spread either: its upper end is the exact Poisson limit, 3.69 events over all that was driven.
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -20,13 +23,18 @@ def bootstrap(
     groups: Sequence[Hashable] | None = None,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Weighted mean, and its 95 % interval over resampled items, or over resampled groups (clips of one recording) where given."""
+    """Weighted mean, and its 95 % interval over resampled items, or over resampled groups (clips of one recording) where given.
+
+    A single item or group: (mean, -inf, inf).
+    """
     values = np.asarray(values, np.float64)
     if len(values) == 0:
         raise ValueError("bootstrap needs at least one value")
     weights = np.ones(len(values)) if weights is None else np.asarray(weights, np.float64)
     index = np.arange(len(values)) if groups is None else np.unique(np.array([str(group) for group in groups]), return_inverse=True)[1]
     top, bottom = np.bincount(index, weights * values), np.bincount(index, weights)
+    if len(top) == 1:
+        return float(top[0] / bottom[0]), -np.inf, np.inf
     # how often each block is drawn, in place of drawing: resamples x blocks counts, one matrix product
     counts = np.random.default_rng(seed).multinomial(len(top), np.full(len(top), 1 / len(top)), size=thresholds.NUM_RESAMPLES)
     totals = counts @ bottom
@@ -52,6 +60,8 @@ def score_rows(scores: Sequence[Sequence[Score]], *, policy: str, world: str, se
         if not np.isfinite(values).all():
             raise ValueError(f"metric {metric} of {policy} in {world} is not finite: {values[~np.isfinite(values)]}")
         mean, low, high = bootstrap(values, weights=weights, seed=seed)
+        if valid[0].is_rate and not values.any():
+            low, high = 0.0, -math.log((1 - thresholds.CONFIDENCE_FRAC) / 2) / float(weights.sum())
         rows.append(ScoreRow(policy=policy, world=world, metric=metric, mean=mean, low=low, high=high, num=len(valid)))
     return rows
 
@@ -66,13 +76,13 @@ def paired_difference(
 
 
 def paired_rows(a: Sequence[Sequence[Score]], b: Sequence[Sequence[Score]], *, names: tuple[str, str], seed: int = 0) -> list[Mapping[str, object]]:
-    """Lines of paired.json: a, b, metric, mean, low, high, num; only scenarios in which both are valid. Rates (weighted) are left out."""
+    """Lines of paired.json: a, b, metric, mean, low, high, num; only scenarios in which both are valid. Rates are left out."""
     if len(a) != len(b):
         raise ValueError(f"{names[0]} drove {len(a)} scenarios, {names[1]} drove {len(b)}: pairs need the same ones")
     rows: list[Mapping[str, object]] = []
     for metric in dict.fromkeys(score.metric for of_scenario in a for score in of_scenario):
         pairs = [(_find(ours, metric), _find(theirs, metric)) for ours, theirs in zip(a, b, strict=True)]
-        both = [(x.value, y.value) for x, y in pairs if x and y and x.valid and y.valid and x.weight == y.weight == 1.0]
+        both = [(x.value, y.value) for x, y in pairs if x and y and x.valid and y.valid and not x.is_rate]
         if both:
             first, second = np.array(both).T
             mean, low, high = paired_difference(first, second, seed=seed)

@@ -16,6 +16,8 @@ _KEEP_BAND_MPS = 1.0
 _CREEP_MPS = 1.0
 _BEND_RAD = 0.03
 _TURN_RAD = 0.05  # of a turn that is nearly over
+_SHIFT_M = 0.25  # sideways within the look, or within the plan
+_HARD_MPS = 2.0  # lost in the first second
 
 
 def agrees(thought: Thought, trajectory: Trajectory, speed_mps: float | Float[Array, ""], body: Body = CAR) -> bool:
@@ -25,9 +27,11 @@ def agrees(thought: Thought, trajectory: Trajectory, speed_mps: float | Float[Ar
     look = round(_LOOK_S / DT_S) - 1
     at_once, later = float(speeds[round(_NOW_S / DT_S) - 1]) - now, float(speeds[look]) - now
     soon, slowest = now + later, float(speeds[: look + 1].min())
-    yaw = poses[:, 2]
+    yaw, across = poses[:, 2], poses[:, 1]
     # a turn still some metres ahead shows as a little yaw late in the plan, or as braking for it
     left, right, slowing = float(yaw.max()), float(-yaw.min()), min(at_once, later) < -_SPEED_BAND_MPS
+    # a shift shows as a step aside early or late; a start from standing may not have got there yet
+    aside_left, aside_right = float(across.max()) > _SHIFT_M or left > _BEND_RAD, float(across.min()) < -_SHIFT_M or right > _BEND_RAD
     rules = {
         "keep going": abs(at_once) <= _KEEP_BAND_MPS and now + at_once > _CREEP_MPS,
         "speed up": max(at_once, later) > _SPEED_BAND_MPS,
@@ -39,6 +43,12 @@ def agrees(thought: Thought, trajectory: Trajectory, speed_mps: float | Float[Ar
         "follow the bend left": left > _BEND_RAD,
         "follow the bend right": right > _BEND_RAD,
         "reverse": soon < 0 or now < 0,
+        "pass on the left": aside_left or slowing,
+        "pass on the right": aside_right or slowing,
+        "change lane left": aside_left or slowing,
+        "change lane right": aside_right or slowing,
+        "pull over": aside_right or slowing or slowest < _CREEP_MPS,
+        "brake hard": at_once < -min(_HARD_MPS, max(now - _SPEED_BAND_MPS, 0.1)),
     }
     return bool(rules[thought.decision])
 

@@ -1,29 +1,83 @@
-"""Every closed-loop metric of one rollout. One Score each; aggregate.py makes rows of many."""
+"""Every closed-loop metric of one rollout. One Score each; aggregate.py and tables.py make rows of many."""
 
 import numpy as np
 
 from motorworks.bodies.body import CAR, Body
 from motorworks.datatypes.rollout import Rollout
-from motorworks.datatypes.score import Score
+from motorworks.datatypes.score import Score, StepValues
 from motorworks.datatypes.trajectory import DT_S
 from motorworks.metrics import thresholds
 from motorworks.metrics.agreement import score_agreement
+from motorworks.metrics.carla import score_carla
 from motorworks.metrics.comfort import comfortable, felt
+from motorworks.metrics.encounters import Encounters, collisions, encounters, gaps, times_to_collision
 from motorworks.metrics.epdms import score_epdms
-from motorworks.metrics.overlap import agent_boxes, boxes_touch, ego_boxes
+from motorworks.metrics.fault import collision_of
+from motorworks.metrics.nuplan import score_nuplan, speed_limit_score
+from motorworks.metrics.rules import LEAST_DRIVEN_M, driven_m, score_rules
 
-_PROBE_EVERY_S = 0.1
+_NUMBERS = ("ego_world", "speed_mps", "accel_mps2", "curvature_per_m", "progress_m", "lateral_offset_m", "speed_limit_mps")
 
 
 def score_rollout(rollout: Rollout, body: Body = CAR, *, reference_progress_m: float | None = None) -> list[Score]:
-    """All scores of a rollout. `reference_progress_m`: what a reference driver covered, for EP; by default the whole route."""
+    """All scores of a rollout. `reference_progress_m`: what a reference driver covered, for EP; by default the whole route.
+
+    Raises ValueError for a rollout with a number that is not finite.
+    """
+    require_finite(rollout)
+    met = encounters(rollout, body)
     return [
-        *score_route(rollout),
+        *score_route(rollout, body),
         *score_motion(rollout),
-        score_time_to_collision(rollout, body),
+        score_time_to_collision(rollout, body, met),
         score_agreement(rollout, body),
-        *score_epdms(rollout, body, reference_progress_m=reference_progress_m),
+        *score_epdms(rollout, met, body, reference_progress_m=reference_progress_m),
+        *score_nuplan(rollout, met, body, reference_progress_m=reference_progress_m),
     ]
+
+
+def values_of_steps(rollout: Rollout, body: Body = CAR) -> list[StepValues]:
+    """What the scores are made of, per step (and agent): `collision`, `gap_m`, `time_to_collision_s`, and the ego's own.
+
+    Raises ValueError for a rollout with a number that is not finite.
+    """
+    require_finite(rollout)
+    met, always = encounters(rollout, body), np.ones(len(rollout.speed_mps), bool)
+    speed = np.asarray(rollout.speed_mps, np.float64)
+    signals = felt(speed, rollout.accel_mps2, rollout.curvature_per_m)
+    of_ego = {
+        "overspeed_mps": np.maximum(speed - rollout.speed_limit_mps, 0.0),
+        "lateral_offset_m": np.abs(np.asarray(rollout.lateral_offset_m, np.float64)),
+        "comfortable": comfortable(signals).astype(np.float64),
+        "jerk_mps3": signals.jerk_mps3,
+        "lat_accel_mps2": np.abs(signals.lat_accel_mps2),
+        "off_road": (~np.asarray(rollout.on_road, bool)).astype(np.float64),
+    } | {name: np.asarray(getattr(rollout, name), np.float64) for name in ("wrong_way", "red_light", "stop_sign", "gave_no_way", "blocks_siren")}
+    return [
+        collisions(met),
+        gaps(rollout, body),
+        times_to_collision(met, rollout, body),
+        *(StepValues(metric=name, values=values, valid=always) for name, values in of_ego.items()),
+    ]
+
+
+def require_finite(rollout: Rollout) -> None:
+    """ValueError that names the scenario, the field and the step, where a number is NaN or infinite or an agent has no kind."""
+    for name in _NUMBERS:
+        values = np.asarray(getattr(rollout, name))
+        if not np.isfinite(values).all():
+            step = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise ValueError(f"rollout {rollout.scenario.name} of {rollout.policy}: {name} is not finite at step {step}: the world or body is broken")
+    bad = rollout.agents_valid & ~np.isfinite(rollout.agents_world).all(axis=-1)
+    if bad.any():
+        step, agent = np.argwhere(bad)[0]
+        raise ValueError(
+            f"rollout {rollout.scenario.name} of {rollout.policy}: agents_world is not finite at step {step}, agent {agent}, though it is valid"
+        )
+    if len(rollout.agents_kind) != rollout.agents_world.shape[1]:
+        raise ValueError(
+            f"rollout {rollout.scenario.name}: agents_kind names {len(rollout.agents_kind)} agents, agents_world has {rollout.agents_world.shape[1]}"
+        )
 
 
 def route_completion(rollout: Rollout) -> float:
@@ -33,30 +87,26 @@ def route_completion(rollout: Rollout) -> float:
     return float(np.clip(np.max(rollout.progress_m) / max(rollout.route_length_m, 1e-6), 0.0, 1.0))
 
 
-def score_route(rollout: Rollout) -> list[Score]:
-    """Completion, collisions, driving direction, CARLA's driving score, Bench2Drive's success, AlpaSim's scene score."""
-    completion, metres = route_completion(rollout), np.abs(rollout.speed_mps) * DT_S
-    driven_m = float(metres.sum())
-    collided = rollout.outcome == "collision"
-    left_road = rollout.outcome == "off_road"
-    # a wheel beyond the pavement is off the drivable area for NAVSIM and AlpaSim, though the drive goes on
-    at_fault, off_road = collided and rollout.collision_at_fault, left_road or not bool(rollout.on_road.all())
-    outside = float(metres[rollout.wrong_way | ~rollout.on_road].sum()) / driven_m if driven_m > 0 else 0.0
-    driving_score = 100.0 * completion * (thresholds.CARLA_PENALTY_VEHICLE if collided else 1.0) * (1.0 - outside)
+def score_route(rollout: Rollout, body: Body = CAR) -> list[Score]:
+    """Completion, how the drive ended, CARLA's and AlpaSim's scores, and rules broken per kilometre."""
+    completion, metres = route_completion(rollout), driven_m(rollout)
+    hit = collision_of(rollout, body)
+    at_fault = hit is not None and hit.at_fault
+    # a wheel beyond the pavement is off the drivable area for AlpaSim, though the drive goes on
+    off_road = rollout.outcome == "off_road" or not bool(rollout.on_road.all())
     alpasim = 0.0 if at_fault or off_road else min(completion / thresholds.ALPASIM_FULL_PROGRESS_FRAC, 1.0)
-    clean = not collided and not off_road and not bool(rollout.wrong_way.any())
-    far_enough = driven_m >= 1.0
+    against = float(np.abs(np.asarray(rollout.speed_mps, np.float64))[rollout.wrong_way].sum()) * DT_S
+    far_enough = metres >= LEAST_DRIVEN_M
     return [
         Score(metric="route_completion_frac", value=completion),
-        Score(metric="driving_score", value=driving_score),
-        Score(metric="success_frac", value=float(rollout.outcome == "completed" and clean)),
+        *score_carla(rollout, completion, body),
         Score(metric="alpasim_scene_score", value=alpasim),
-        Score(metric="collision_frac", value=float(collided)),
+        Score(metric="collision_frac", value=float(hit is not None)),
         Score(metric="at_fault_collision_frac", value=float(at_fault)),
-        Score(metric="off_road_frac", value=float(left_road)),
+        Score(metric="off_road_frac", value=float(rollout.outcome == "off_road")),
         Score(metric="timeout_frac", value=float(rollout.outcome == "timeout")),
-        Score(metric="wrong_way_frac", value=float(metres[rollout.wrong_way].sum()) / driven_m if far_enough else 0.0, valid=far_enough),
-        Score(metric="collisions_per_km", value=collided * 1000.0 / driven_m if far_enough else 0.0, valid=far_enough, weight=driven_m / 1000.0),
+        Score(metric="wrong_way_frac", value=against / metres if far_enough else 0.0, valid=far_enough),
+        *score_rules(rollout, body),
     ]
 
 
@@ -64,10 +114,9 @@ def score_motion(rollout: Rollout) -> list[Score]:
     """Speed, overspeed, lane offset and comfort."""
     speed = np.asarray(rollout.speed_mps, np.float64)
     signals = felt(speed, rollout.accel_mps2, rollout.curvature_per_m)
-    overspeed = float(np.mean(np.maximum(speed - rollout.speed_limit_mps, 0.0)))
     return [
         Score(metric="mean_speed_mps", value=float(speed.mean())),
-        Score(metric="speed_limit_score", value=max(0.0, 1.0 - overspeed / thresholds.OVERSPEED_SCALE_MPS)),
+        Score(metric="speed_limit_score", value=speed_limit_score(rollout)),
         Score(metric="lateral_offset_m", value=float(np.abs(rollout.lateral_offset_m).mean())),
         Score(metric="comfort_frac", value=float(comfortable(signals).mean())),
         Score(metric="jerk_rms_mps3", value=float(np.sqrt(np.mean(signals.jerk_mps3**2)))),
@@ -75,24 +124,8 @@ def score_motion(rollout: Rollout) -> list[Score]:
     ]
 
 
-def score_time_to_collision(rollout: Rollout, body: Body = CAR) -> Score:
+def score_time_to_collision(rollout: Rollout, body: Body = CAR, met: Encounters | None = None) -> Score:
     """The least time to a meeting with any agent not behind, both at constant velocity; capped at 5 s. Never rewarded."""
-    poses, agents = np.asarray(rollout.ego_world, np.float64), np.asarray(rollout.agents_world, np.float64)
-    if agents.shape[1] == 0 or not rollout.agents_valid.any():
-        return Score(metric="time_to_collision_s", value=thresholds.TTC_HORIZON_S, valid=False)
-    centre = ego_boxes(poses, body)
-    heading = np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
-    ahead_m = np.einsum("tac,tc->ta", agents[:, :, :2] - centre[:, None, :2], heading)
-    gap_m = np.linalg.norm(agents[:, :, :2] - centre[:, None, :2], axis=-1) - body.length_m - agents[:, :, 4]
-    reach_m = (np.abs(rollout.speed_mps)[:, None] + np.abs(agents[:, :, 3])) * thresholds.TTC_HORIZON_S
-    # an ego that stands, or is hit from behind, is not closing in on anyone
-    candidates = rollout.agents_valid & (ahead_m > -body.length_m / 2) & (gap_m <= reach_m) & (np.abs(rollout.speed_mps) > 0.1)[:, None]
-    step, agent = np.nonzero(candidates)
-    least = thresholds.TTC_HORIZON_S
-    for ahead_s in np.arange(0.0, thresholds.TTC_HORIZON_S, _PROBE_EVERY_S):
-        ego = centre[step].copy()
-        ego[:, :2] += heading[step] * (rollout.speed_mps[step] * ahead_s)[:, None]
-        if boxes_touch(ego, agent_boxes(agents[step, agent], ahead_s)).any():
-            least = float(ahead_s)
-            break
-    return Score(metric="time_to_collision_s", value=least)
+    times = times_to_collision(met if met is not None else encounters(rollout, body), rollout, body)
+    least = float(np.min(times.values, where=times.valid, initial=thresholds.TTC_HORIZON_S))
+    return Score(metric="time_to_collision_s", value=least, valid=bool(rollout.agents_valid.any()))

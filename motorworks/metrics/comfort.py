@@ -54,20 +54,18 @@ def smooth(signal: Float[Array, "*batch time"], *, derivative: int = 0) -> Float
     num = signal.shape[-1]
     if num < 2:
         return signal if derivative == 0 else np.zeros_like(signal)
-    return signal @ _smoothing_matrix(num, derivative).T
+    window = min(thresholds.SMOOTHING_WINDOW_STEPS, num)
+    fits, half = _window_fits(window, derivative), window // 2
+    inside = np.lib.stride_tricks.sliding_window_view(signal, window, axis=-1) @ fits[half]
+    head, tail = signal[..., :window] @ fits[:half].T, signal[..., num - window :] @ fits[half + 1 :].T
+    return np.concatenate([head, inside, tail], axis=-1)
 
 
 @cache
-def _smoothing_matrix(num: int, derivative: int) -> Float[Array, "time time"]:
-    window = min(thresholds.SMOOTHING_WINDOW_STEPS, num)
-    matrix = np.zeros((num, num))
-    fits = {}
-    for step in range(num):
-        start = min(max(step - window // 2, 0), num - window)
-        at = step - start
-        if at not in fits:
-            # rows of the pseudo-inverse are the polynomial coefficients about `at` as linear functions of the window
-            fits[at] = np.linalg.pinv(np.vander((np.arange(window) - at) * DT_S, min(3, window), increasing=True))[derivative]
-        matrix[step, start : start + window] = fits[at]
-    matrix.setflags(write=False)
-    return matrix
+def _window_fits(window: int, derivative: int) -> Float[Array, "window window"]:
+    """Row i: the fitted value or slope at step i of a window, as a linear function of its steps."""
+    degree = min(3, window)
+    # rows of the pseudo-inverse are the polynomial coefficients about step i
+    fits = np.array([np.linalg.pinv(np.vander((np.arange(window) - at) * DT_S, degree, increasing=True))[derivative] for at in range(window)])
+    fits.setflags(write=False)
+    return fits

@@ -23,6 +23,10 @@ class StepFacts:
     off_road: Bool[Array, " batch"]
     completed: Bool[Array, " batch"]
     wrong_way: Bool[Array, " batch"]
+    red_light: Bool[Array, " batch"]  # crossed the line at a red light
+    stop_sign: Bool[Array, " batch"]  # passed a stop sign without having stopped
+    gave_no_way: Bool[Array, " batch"]  # entered where others had the right of way
+    blocks_siren: Bool[Array, " batch"]  # keeps an emergency vehicle from passing
     lateral_offset_m: Float[Array, " batch"]
     speed_mps: Float[Array, " batch"]
     accel_mps2: Float[Array, " batch"]
@@ -104,6 +108,50 @@ class WrongWay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RedLight:
+    """Minus `penalty` for crossing the line at a red light: less than a crash, more than the wait could cost."""
+
+    penalty: float = 3.0
+    name: str = "red_light"
+
+    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
+        return -self.penalty * np.asarray(facts.red_light, np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopSign:
+    """Minus `penalty` for passing a stop sign without having stopped."""
+
+    penalty: float = 2.0
+    name: str = "stop_sign"
+
+    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
+        return -self.penalty * np.asarray(facts.stop_sign, np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaveNoWay:
+    """Minus `penalty` for entering where others had the right of way."""
+
+    penalty: float = 2.0
+    name: str = "gave_no_way"
+
+    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
+        return -self.penalty * np.asarray(facts.gave_no_way, np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlocksSiren:
+    """Minus `per_step` while an emergency vehicle cannot pass."""
+
+    per_step: float = 0.05
+    name: str = "blocks_siren"
+
+    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
+        return -self.per_step * np.asarray(facts.blocks_siren, np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LaneOffset:
     """Factor: 1 on the centreline, falling to `least` at the lane's edge."""
 
@@ -161,7 +209,16 @@ class Reward:
 
     gains: tuple[RewardTerm, ...] = (Progress(),)
     factors: tuple[RewardTerm, ...] = (LaneOffset(), SpeedLimit(), Comfort())
-    penalties: tuple[RewardTerm, ...] = (Collision(), OffRoad(), WrongWay(), Completion())
+    penalties: tuple[RewardTerm, ...] = (
+        Collision(),
+        OffRoad(),
+        WrongWay(),
+        RedLight(),
+        StopSign(),
+        GaveNoWay(),
+        BlocksSiren(),
+        Completion(),
+    )
 
     def __post_init__(self) -> None:
         names = [term.name for term in (*self.gains, *self.factors, *self.penalties)]
@@ -174,8 +231,13 @@ class Reward:
             raise ValueError(f"reward terms share a name: {sorted(names)}")
 
     def __call__(self, facts: StepFacts) -> tuple[Float[Array, " batch"], dict[str, Float[Array, " batch"]]]:
-        """Reward per item, and each term's value under its name."""
+        """Reward per item, and each term's value under its name. ValueError where a term is not finite."""
         parts = {term.name: np.asarray(term(facts), np.float64) for term in (*self.gains, *self.factors, *self.penalties)}
+        for name, values in parts.items():
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"reward term {name} is not finite for item {int(np.argwhere(~np.isfinite(values))[0, 0])}: a fact of its step is NaN"
+                )
         gained = np.sum([parts[term.name] for term in self.gains], axis=0)
         factor = np.prod([parts[term.name] for term in self.factors], axis=0)
         reward = np.where(gained > 0, gained * factor, gained) + np.sum([parts[term.name] for term in self.penalties], axis=0)

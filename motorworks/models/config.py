@@ -32,7 +32,7 @@ class ModelConfig:
     num_ego: int = 30
     num_instruction: int = 8
     num_thought: int = 16
-    num_vocab: int = 42
+    num_vocab: int = 75
     foresight_steps: int = 5  # 10 Hz steps the world head looks ahead
     backbone: str = "llama-random"
 

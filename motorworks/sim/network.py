@@ -1,327 +1,161 @@
-"""A town's roads: a jittered grid of junctions, curved roads between them, lanes and junction connectors. Seed in, arrays out."""
+"""A town's roads by seed: a plan of nodes and roads becomes lanes, junctions, lights and pavements."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
 
-from motorworks.geometry.array import Array
+from motorworks.sim.codes import SIGN_LIMIT
+from motorworks.sim.crossings import MIN_PIECE_M, add_crossed_road
+from motorworks.sim.curves import Line, length_of, reverse
+from motorworks.sim.junctions import Furniture, TooTightError, add_ways, draw_control, set_control, set_lights, turn_of
+from motorworks.sim.lane_book import LaneBook
+from motorworks.sim.lanes import ALL_STOP, DRIVE, LIGHT, Network
+from motorworks.sim.layout import Layout
+from motorworks.sim.pavements import add_corners, add_crosswalks, corner_kerb
+from motorworks.sim.ramps import add_ramp
+from motorworks.sim.road_graph import JUNCTION, MARGIN_M, RAMP, ROUNDABOUT, RoadPlan, TownPlan, draw_plan
+from motorworks.sim.roads import Arm, add_road, pose_on
+from motorworks.sim.roundabout import add_roundabout
+from motorworks.sim.signals import MAX_LIT_NODES, Programme, draw_programme
 
-LANE_WIDTH_M = 3.5
-SPACING_M = 1.0  # of lane points, nearly: each lane divides its length evenly
-LATERAL_ACCEL_MPS2 = 2.0  # comfortable, for the speeds that traffic takes bends at
-MIN_ROAD_RADIUS_M = 24.0
-MAX_CONNECTOR_CURVATURE_PER_M = 0.17
-CONFLICT_M = 2.6  # connectors whose centrelines come closer than this cannot be driven at once
-MAX_NEXT = 4
-
-
-class Lanes(NamedTuple):
-    """Lanes as flat arrays, the form that kernels read. Points of lane i are `first[i] : first[i] + num_points[i]`."""
-
-    first: Array
-    num_points: Array
-    length: Array
-    step: Array  # point spacing of the lane
-    limit: Array
-    junction: Array  # node id of a connector in a real junction (three or more arms), else -1
-    turn: Array  # of a junction connector: -1 right, 0 straight, 1 left
-    source: Array  # of a connector: the lane it leaves; else -1
-    next: Array  # [lane, MAX_NEXT], -1 padded
-    num_next: Array
-    points: Array  # [point, 5]: x, y, yaw (unwrapped in a lane), curvature, comfortable speed
-    conflict: Array  # [connector, connector] bool; connector index = lane - first_connector[0]
-    first_connector: Array  # [1]
+MAX_LANES, MAX_POINTS, MAX_SIGNALS, MAX_SIZE_M = 640, 26_000, 64, 640.0  # what any town fits in
+ROUND_CROSSING_M = 15.0  # a roundabout's zebras lie this far before it
+LIMIT_SIGN_M = 9.0  # after a junction
+CONNECTED_FRAC = 0.97  # of the lanes that must be reachable from each other
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stroke:
-    """A piece of road to paint: its centreline, and how wide."""
-
-    line: Float[Array, "point 3"]  # x_m y_m yaw_rad, every ~1 m
-    num_lanes: int  # per direction
-    stop_at_start: bool
-    stop_at_end: bool
+def _programme(rng: np.random.Generator, arms: list[Arm], furniture: Furniture) -> Programme:
+    opposite = {a: b for a in range(len(arms)) for b in range(len(arms)) if a != b and turn_of(arms[b].pose[2] - arms[a].pose[2] - np.pi) == 0}
+    busy = any(len(arm.arriving) > 1 for arm in arms) and bool(rng.random() < 0.45)
+    programme = draw_programme(rng, opposite, len(arms), busy, len(furniture.signals))
+    furniture.signals.extend(programme.rows)
+    return programme
 
 
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """One town's lanes, and the strokes and junction outlines that paint it."""
-
-    seed: int
-    lanes: Lanes
-    opposite: Float[Array, " lane"]  # the lane beside the centre line going the other way; -1 for connectors
-    strokes: tuple[Stroke, ...]
-    outlines: tuple[Float[Array, "vertex 2"], ...]  # of the real junctions
-    size_m: tuple[float, float]  # everything lies in [0, size]
-
-
-def _bezier(start: Array, end: Array, handle_frac: float) -> Float[Array, "point 4"]:
-    """x, y, yaw, curvature along a cubic from pose to pose, evenly in arc length, about every metre."""
-    chord = np.hypot(*(end[:2] - start[:2]))
-    t = np.linspace(0.0, 1.0, int(chord * 4) + 16)[:, None]
-    p0, p3 = start[:2], end[:2]
-    p1 = p0 + handle_frac * chord * np.array([np.cos(start[2]), np.sin(start[2])])
-    p2 = p3 - handle_frac * chord * np.array([np.cos(end[2]), np.sin(end[2])])
-    xy = (1 - t) ** 3 * p0 + 3 * (1 - t) ** 2 * t * p1 + 3 * (1 - t) * t**2 * p2 + t**3 * p3
-    d = 3 * (1 - t) ** 2 * (p1 - p0) + 6 * (1 - t) * t * (p2 - p1) + 3 * t**2 * (p3 - p2)
-    yaw = np.unwrap(np.arctan2(d[:, 1], d[:, 0]))
-    return _even(xy[:, 0], xy[:, 1], yaw)
+def _add_junction(book: LaneBook, furniture: Furniture, node: int, arms: list[Arm], rng: np.random.Generator, may_light: bool) -> bool:
+    """Connect a node's arms; whether it has lights."""
+    ways = add_ways(book, node, arms, np.eye(len(arms), dtype=bool))
+    control, minor = draw_control(rng, arms)
+    programme = None
+    if control == LIGHT and may_light:
+        programme = _programme(rng, arms, furniture)
+        set_lights(book, furniture, arms, ways, programme)
+    else:
+        set_control(book, furniture, arms, ways, ALL_STOP if control == LIGHT else control, minor)
+    kerbs = [corner_kerb(arm, arms[(i + 1) % len(arms)]) for i, arm in enumerate(arms)]
+    furniture.outlines.append(np.concatenate([kerb[:, :2] for kerb in kerbs]))
+    add_crosswalks(book, furniture, arms, node, ways, add_corners(book, furniture, arms, kerbs), programme)
+    return programme is not None
 
 
-def _even(x: Array, y: Array, yaw: Array) -> Float[Array, "point 4"]:
-    """The same line, evenly spaced at about SPACING_M, with its curvature."""
-    s = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
-    grid = np.linspace(0.0, s[-1], max(round(s[-1] / SPACING_M), 2) + 1)
-    out = np.stack([np.interp(grid, s, x), np.interp(grid, s, y), np.interp(grid, s, yaw)], axis=-1)
-    return np.column_stack([out, np.gradient(out[:, 2], grid)])
-
-
-def _offset(line: Float[Array, "point 4"], right_m: float) -> Float[Array, "point 4"]:
-    """The parallel line `right_m` to the right."""
-    return _even(line[:, 0] + right_m * np.sin(line[:, 2]), line[:, 1] - right_m * np.cos(line[:, 2]), line[:, 2])
-
-
-def _reverse(line: Float[Array, "point 4"]) -> Float[Array, "point 4"]:
-    back = line[::-1]
-    return np.column_stack([back[:, :2], back[:, 2] + np.pi, -back[:, 3]])
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Graph:
-    """Nodes and edges before any geometry: edges are (node a, arm a, node b, arm b), arms 0 east 1 north 2 west 3 south."""
-
-    nodes: Float[Array, "node 2"]
-    edges: tuple[tuple[int, int, int, int], ...]
-    degree: tuple[int, ...]
-
-
-def _draw_graph(rng: np.random.Generator) -> _Graph:
-    """A 3 x 3 or 4 x 3 grid with some inner streets missing; every node keeps two arms, so nothing is a dead end."""
-    columns, rows = (4, 3) if rng.random() < 0.35 else (3, 3)
-    xs = 55.0 + np.concatenate([[0.0], np.cumsum(rng.uniform(95, 130, columns - 1))])
-    ys = 55.0 + np.concatenate([[0.0], np.cumsum(rng.uniform(95, 130, rows - 1))])
-    nodes = np.array([[x, y] for y in ys for x in xs]) + rng.uniform(-10, 10, (columns * rows, 2))
-    edges = [(r * columns + c, 0, r * columns + c + 1, 2) for r in range(rows) for c in range(columns - 1)]
-    edges += [(r * columns + c, 1, (r + 1) * columns + c, 3) for r in range(rows - 1) for c in range(columns)]
-    degree = np.zeros(len(nodes), int)
-    for a, _, b, _ in edges:
-        degree[[a, b]] += 1
-    for index in rng.permutation(len(edges))[: int(rng.integers(0, 4))]:
-        a, _, b, _ = edges[index]
-        # 4-arm to 3-arm or 3-arm to bend; the outer ring keeps the town connected
-        if degree[a] >= 3 and degree[b] >= 3 and degree[a] + degree[b] >= 7:
-            degree[[a, b]] -= 1
-            edges[index] = (-1, -1, -1, -1)
-    kept = tuple(edge for edge in edges if edge[0] >= 0)
-    return _Graph(nodes=nodes, edges=kept, degree=tuple(int(d) for d in degree))
-
-
-def _lanes_per_road(graph: _Graph, rng: np.random.Generator) -> list[int]:
-    """Lanes per direction; roads that meet in a two-armed bend are one road and agree."""
-    group = list(range(len(graph.edges)))
-    for node, degree in enumerate(graph.degree):
-        if degree == 2:
-            pair = [i for i, (a, _, b, _) in enumerate(graph.edges) if node in (a, b)]
-            old, new = group[pair[1]], group[pair[0]]
-            group = [new if g == old else g for g in group]
-    wide = rng.random(len(group)) < 0.25
-    return [2 if wide[g] else 1 for g in group]
-
-
-class _Builder:
-    """Collects lanes while a network is built; `finish` packs them."""
-
-    def __init__(self) -> None:
-        self.lines: list[Array] = []
-        self.limit: list[float] = []
-        self.junction: list[int] = []
-        self.turn: list[int] = []
-        self.source: list[int] = []
-        self.next: list[list[int]] = []
-
-    def add(self, line: Array, limit: float, junction: int = -1, turn: int = 0, source: int = -1) -> int:
-        self.lines.append(line)
-        self.limit.append(limit)
-        self.junction.append(junction)
-        self.turn.append(turn)
-        self.source.append(source)
-        self.next.append([])
-        return len(self.lines) - 1
-
-    def finish(self, first_connector: int) -> Lanes:
-        count = np.array([len(line) for line in self.lines])
-        steps = np.array([np.hypot(*(line[1, :2] - line[0, :2])) for line in self.lines])
-        points = np.concatenate(self.lines)
-        limit = np.repeat(self.limit, count)
-        slow = np.minimum(limit, np.sqrt(LATERAL_ACCEL_MPS2 / np.maximum(np.abs(points[:, 3]), 1e-4)))
-        following = np.full((len(self.lines), MAX_NEXT), -1, np.int32)
-        for lane, targets in enumerate(self.next):
-            following[lane, : len(targets)] = targets
-        return Lanes(
-            first=np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int32),
-            num_points=count.astype(np.int32),
-            length=steps * (count - 1),
-            step=steps,
-            limit=np.array(self.limit),
-            junction=np.array(self.junction, np.int32),
-            turn=np.array(self.turn, np.int32),
-            source=np.array(self.source, np.int32),
-            next=following,
-            num_next=np.array([len(n) for n in self.next], np.int32),
-            points=np.column_stack([points, slow]).astype(np.float64),
-            conflict=self._conflicts(first_connector),
-            first_connector=np.array([first_connector], np.int32),
-        )
-
-    def _conflicts(self, first: int) -> Bool[Array, "connector connector"]:
-        num = len(self.lines) - first
-        conflict = np.zeros((num, num), np.bool_)
-        junction, source = np.array(self.junction[first:]), np.array(self.source[first:])
-        for node in np.unique(junction[junction >= 0]):
-            ids = np.flatnonzero(junction == node)
-            thin = np.stack([self.lines[first + i][np.linspace(0, len(self.lines[first + i]) - 1, 16).astype(int), :2] for i in ids])
-            apart = np.linalg.norm(thin[:, :, None, None] - thin[None, None], axis=-1)  # [a, point, b, point]
-            near = apart.min(axis=(1, 3)) < CONFLICT_M
-            conflict[np.ix_(ids, ids)] = near & (source[ids][:, None] != source[ids][None])
-        return conflict
-
-
-def _road_lines(graph: _Graph, lanes_per_road: list[int], rng: np.random.Generator, wildness: float) -> tuple[list[Array], Array]:
-    """Centreline of each road from junction mouth to junction mouth, and each node's mouth distance."""
-    mouth = np.empty(len(graph.nodes))
-    for node, degree in enumerate(graph.degree):
-        wide = max(n for n, (a, _, b, _) in zip(lanes_per_road, graph.edges, strict=True) if node in (a, b))
-        mouth[node] = 24.0 if degree == 2 else 7.5 + 4.0 * wide
-    spin = rng.uniform(-0.42, 0.42, len(graph.nodes)) * wildness
-    sway = rng.uniform(-0.12, 0.12, (len(graph.nodes), 4)) * wildness
-    lines = []
-    for a, arm_a, b, arm_b in graph.edges:
-        out_a = spin[a] + sway[a, arm_a] + arm_a * np.pi / 2
-        out_b = spin[b] + sway[b, arm_b] + arm_b * np.pi / 2
-        start = graph.nodes[a] + mouth[a] * np.array([np.cos(out_a), np.sin(out_a)])
-        end = graph.nodes[b] + mouth[b] * np.array([np.cos(out_b), np.sin(out_b)])
-        lines.append(_bezier(np.array([*start, out_a]), np.array([*end, out_b + np.pi]), 0.38))
-    return lines, mouth
-
-
-def _turn_of(delta_rad: float) -> int:
-    delta = (delta_rad + np.pi) % (2 * np.pi) - np.pi
-    return 0 if abs(delta) < 0.7 else (1 if delta > 0 else -1)
-
-
-def _exits(index: int, num_from: int, num_to: int, turn: int) -> int | None:
-    """Which lane of the road ahead a lane leads to (0 is beside the centre line), or None: left from the left lane, right from the right."""
-    if turn == 1:
-        return 0 if index == 0 else None
-    if turn == -1:
-        return num_to - 1 if index == num_from - 1 else None
-    return max(num_to - num_from + index, 0)
-
-
-def _try_network(seed: int, graph: _Graph, per_road: list[int], rng: np.random.Generator, wildness: float) -> Network | None:
-    """One attempt at geometry; None when something is bent too tightly."""
-    roads, _ = _road_lines(graph, per_road, rng, wildness)
-    limits = rng.uniform(8.0, 13.0, len(roads))
-    if max(np.abs(road[:, 3]).max() for road in roads) > 1 / MIN_ROAD_RADIUS_M:
+def _crossing_at(plan: TownPlan, road: RoadPlan, line: Line, rng: np.random.Generator) -> float | None:
+    """Where along a road its zebra lies, if it has one: close to a roundabout, else somewhere in the middle."""
+    length, drawn = length_of(line), rng.uniform(0.3, 0.7, 4)
+    if road.crossing == 0:
         return None
-    build = _Builder()
-    ends: list[dict[int, tuple[list[int], list[int]]]] = [{} for _ in graph.nodes]  # per node: arm -> (lanes in, lanes out)
-    opposite: list[int] = []
-    for road, num, limit, (a, arm_a, b, arm_b) in zip(roads, per_road, limits, graph.edges, strict=True):
-        there = [build.add(_offset(road, LANE_WIDTH_M * (i + 0.5)), limit) for i in range(num)]
-        back = [build.add(_offset(_reverse(road), LANE_WIDTH_M * (i + 0.5)), limit) for i in range(num)]
-        opposite += [back[0]] * num + [there[0]] * num
-        ends[a][arm_a] = (back, there)
-        ends[b][arm_b] = (there, back)
-    first_connector = len(build.lines)
-    strokes = [
-        Stroke(line=road[:, :3], num_lanes=num, stop_at_start=graph.degree[a] > 2, stop_at_end=graph.degree[b] > 2)
-        for road, num, (a, _, b, _) in zip(roads, per_road, graph.edges, strict=True)
-    ]
-    outlines = []
-    for node, arms in enumerate(ends):
-        if len(arms) == 2:
-            strokes.append(_bend_stroke(build, arms))
+    at = min(drawn, key=lambda f: abs(line[int(f * (len(line) - 1)), 3])) * length  # where the road is straightest
+    if plan.kinds[road.start[0]] == ROUNDABOUT:
+        at = ROUND_CROSSING_M
+    elif plan.kinds[road.end[0]] == ROUNDABOUT:
+        at = length - ROUND_CROSSING_M
+    return at if min(at, length - at) > MIN_PIECE_M + 2.7 else None
+
+
+def _add_roads(book: LaneBook, furniture: Furniture, plan: TownPlan, layout: Layout, rng: np.random.Generator, first_node: int) -> int:
+    """Enter all roads; crossings take node ids from `first_node`. The next free id."""
+    lines = [layout.centre_line(road) for road in plan.roads]
+    for road, line in zip(plan.roads, lines, strict=True):
+        start, end = layout.arms[road.start], layout.arms[road.end]
+        start.approach, end.approach = reverse(line), line
+        at = _crossing_at(plan, road, line, rng)
+        if at is None:
+            furniture.strokes.append(add_road(book, line, road.num_lanes, road.parking, road.limit_mps, start, end))
         else:
-            outlines.append(_outline(build, arms, graph.nodes[node]))
-        if not _connect(build, arms, node if len(arms) > 2 else -1):
-            return None
-    size = graph.nodes.max(axis=0) + 55.0
-    lanes = build.finish(first_connector)
+            add_crossed_road(book, furniture, road, line, at, first_node, start, end)
+            first_node += 1
+        for arm, away in ((start, line), (end, reverse(line))):
+            pose = pose_on(away, LIMIT_SIGN_M)
+            furniture.sign_at(pose, arm.out_half_m, SIGN_LIMIT, arm.limit_mps)
+    return first_node
+
+
+def _try_network(seed: int, plan: TownPlan, rng: np.random.Generator, wildness: float) -> Network:
+    """One attempt at geometry. TooTightError when something is bent too sharply."""
+    layout = Layout(plan, rng, wildness)
+    book, furniture = LaneBook(), Furniture()
+    node_id = _add_roads(book, furniture, plan, layout, rng, len(plan.nodes))
+    lit = 0
+    for node in sorted({key[0] for key in layout.arms}):
+        arms = [layout.arms[key] for key in sorted(layout.arms) if key[0] == node]
+        kind = plan.kinds[node]
+        if kind == JUNCTION:
+            lit += _add_junction(book, furniture, node, arms, rng, lit < MAX_LIT_NODES)
+        elif kind == ROUNDABOUT:
+            add_corners(book, furniture, arms, add_roundabout(book, furniture, node_id, plan.nodes[node], arms))
+            node_id += len(arms)
+        elif kind == RAMP:
+            _, kerbs = add_ramp(book, furniture, node, arms)
+            add_corners(book, furniture, arms, kerbs)
+    if _connected_frac(book) < CONNECTED_FRAC:
+        raise TooTightError("some lanes cannot be reached")
+    size = plan.nodes.max(axis=0) + MARGIN_M
+    return finish_network(f"town-{seed}", book, furniture, (float(size[0]), float(size[1])))
+
+
+def _reach(neighbours: list[list[int]], start: int) -> set[int]:
+    seen, todo = {start}, [start]
+    while todo:
+        for lane in neighbours[todo.pop()]:
+            if lane not in seen:
+                seen.add(lane)
+                todo.append(lane)
+    return seen
+
+
+def _connected_frac(book: LaneBook) -> float:
+    """The share of drivable lanes in the largest set, found from a few lanes, whose members all reach each other."""
+    drive = [lane for lane, row in enumerate(book.rows) if row.kind == DRIVE]
+    onward: list[list[int]] = [[] for _ in book.rows]
+    backward: list[list[int]] = [[] for _ in book.rows]
+    for lane in drive:
+        row = book.rows[lane]
+        for other in (*row.next, row.left, row.right):
+            if other >= 0:
+                onward[lane].append(other)
+                backward[other].append(lane)
+    return max(len(_reach(onward, lane) & _reach(backward, lane)) for lane in drive[:3]) / len(drive)
+
+
+def finish_network(name: str, book: LaneBook, furniture: Furniture, size_m: tuple[float, float]) -> Network:
+    """Pack what was collected."""
     return Network(
-        seed=seed,
-        lanes=lanes,
-        opposite=np.array(opposite + [-1] * (len(build.lines) - first_connector)),
-        strokes=tuple(strokes),
-        outlines=tuple(outlines),
-        size_m=(float(size[0]), float(size[1])),
+        name=name,
+        lanes=book.pack(),
+        signals=np.array(furniture.signals, np.int32).reshape(-1, 4),
+        stop_lines=np.array(furniture.stop_lines).reshape(-1, 5),
+        crosswalks=np.array(furniture.crosswalks).reshape(-1, 6),
+        strokes=tuple(furniture.strokes),
+        outlines=tuple(furniture.outlines),
+        posts=np.array(furniture.posts).reshape(-1, 6),
+        size_m=size_m,
+        on_ring=np.array([row.on_ring for row in book.rows]),
     )
 
 
-def _connect(build: _Builder, arms: dict[int, tuple[list[int], list[int]]], junction: int) -> bool:
-    """Add a node's connectors; False when one is too tight. The two arms of a bend are one road: lane i leads to lane i."""
-    for arm, (arriving, _) in arms.items():
-        for other, (_, leaving) in arms.items():
-            if other == arm:
-                continue
-            for index, lane in enumerate(arriving):
-                end, start = build.lines[lane][-1], build.lines[leaving[0]][0]
-                turn = _turn_of(start[2] - end[2]) if junction >= 0 else 0
-                target = _exits(index, len(arriving), len(leaving), turn) if junction >= 0 else index
-                if target is None:
-                    continue
-                line = _bezier(end[:3], _near(build.lines[leaving[target]][0][:3], end[2]), 0.39)
-                if np.abs(line[:, 3]).max() > MAX_CONNECTOR_CURVATURE_PER_M:
-                    return False
-                limit = min(build.limit[lane], build.limit[leaving[target]], 99.0 if junction < 0 else 9.0)
-                connector = build.add(line, limit, junction, turn, lane)
-                build.next[lane].append(connector)
-                build.next[connector].append(leaving[target])
-    return True
-
-
-def _near(pose: Array, yaw: float) -> Array:
-    """The pose with its yaw within pi of another."""
-    return np.array([pose[0], pose[1], yaw + (pose[2] - yaw + np.pi) % (2 * np.pi) - np.pi])
-
-
-def _mouth_pose(build: _Builder, lane: int, at_end: bool) -> Array:
-    """Where the road's centre line meets the node, looking along the lane."""
-    pose = build.lines[lane][-1 if at_end else 0]
-    return np.array([pose[0] - LANE_WIDTH_M / 2 * np.sin(pose[2]), pose[1] + LANE_WIDTH_M / 2 * np.cos(pose[2]), pose[2]])
-
-
-def _bend_stroke(build: _Builder, arms: dict[int, tuple[list[int], list[int]]]) -> Stroke:
-    (arriving, _), (_, leaving) = arms.values()
-    start = _mouth_pose(build, arriving[0], True)
-    line = _bezier(start, _near(_mouth_pose(build, leaving[0], False), start[2]), 0.39)
-    return Stroke(line=line[:, :3], num_lanes=len(arriving), stop_at_start=False, stop_at_end=False)
-
-
-def _outline(build: _Builder, arms: dict[int, tuple[list[int], list[int]]], centre: Array) -> Float[Array, "vertex 2"]:
-    """Both corners of each mouth, around the centre."""
-    corners = []
-    for arriving, leaving in arms.values():
-        for pose in (build.lines[arriving[-1]][-1], build.lines[leaving[-1]][0]):
-            corners.append(pose[:2] + (LANE_WIDTH_M / 2 + 0.5) * np.array([np.sin(pose[2]), -np.cos(pose[2])]))
-    outline = np.array(corners)
-    around = np.arctan2(outline[:, 1] - centre[1], outline[:, 0] - centre[0])
-    return outline[np.argsort(around)]
+def _tame(plan: TownPlan) -> TownPlan:
+    """The plan with ordinary junctions only."""
+    return replace(plan, kinds=tuple(min(kind, JUNCTION) for kind in plan.kinds))
 
 
 @lru_cache(maxsize=96)
 def build_network(seed: int) -> Network:
     """The roads of town `seed`."""
-    rng = np.random.default_rng((seed, 0x70))
-    graph = _draw_graph(rng)
-    per_road = _lanes_per_road(graph, rng)
+    plan = draw_plan(np.random.default_rng((seed, 0x70)))
     wildness = 1.0
-    for _ in range(40):
-        network = _try_network(seed, graph, per_road, rng, wildness)
-        if network is not None:
-            return network
-        wildness *= 0.85
+    for attempt in range(40):
+        try:
+            return _try_network(seed, plan if attempt < 20 else _tame(plan), np.random.default_rng((seed, 0x73, attempt)), wildness)
+        except TooTightError:
+            wildness *= 0.85
     raise ValueError(f"town_seed {seed}: no drivable geometry found; use another seed")

@@ -31,6 +31,10 @@ _COLUMNS = (
     "speed_limit_mps",
     "agents_world",
     "agents_valid",
+    "red_light",
+    "stop_sign",
+    "gave_no_way",
+    "blocks_siren",
 )
 
 
@@ -66,8 +70,11 @@ def _finish(tape: _Tape, env: int, policy: Policy, step: WorldStep, snapshot: Sn
     columns = {name: np.array(rows) for name, rows in tape.rows.items()}
     for name in ("accel_mps2", "curvature_per_m"):
         columns[name] = np.append(columns[name][1:], columns[name][-1])
-    num_agents = tape.scenario.num_agents
-    columns["agents_world"], columns["agents_valid"] = columns["agents_world"][:, :num_agents], columns["agents_valid"][:, :num_agents]
+    # what the step from row t did stands in row t
+    for name in ("red_light", "stop_sign", "gave_no_way", "blocks_siren"):
+        columns[name] = np.append(columns[name][1:], False)
+    used = int(np.flatnonzero(columns["agents_valid"].any(axis=0)).max(initial=-1)) + 1
+    columns["agents_world"], columns["agents_valid"] = columns["agents_world"][:, :used], columns["agents_valid"][:, :used]
     floats = {name: value.astype(np.float32) if value.dtype == np.float64 and name != "ego_world" else value for name, value in columns.items()}
     plans = None
     if tape.plans:
@@ -80,6 +87,9 @@ def _finish(tape: _Tape, env: int, policy: Policy, step: WorldStep, snapshot: Sn
         policy=policy.name,
         outcome=outcome,
         collision_at_fault=bool(step.collision[env] and step.at_fault[env]),
+        collision_agent=int(snapshot.collision_agent[env]) if step.collision[env] else -1,
+        agents_kind=snapshot.agents_kind[env, :used].copy(),
+        tags=snapshot.tags[env],
         route_length_m=float(snapshot.route_length_m[env]),
         plans=plans,
         thoughts=thoughts if any(thoughts) else None,

@@ -1,166 +1,178 @@
-"""The town: a batch of environments over procedural roads with traffic and a forward camera."""
+"""The town: a batch of environments over procedural or imported roads, with traffic, people, lights, weather and any camera rig."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from motorworks.bodies.body import CAR, respond
+from motorworks.bodies.body import CAR, Body
 from motorworks.datatypes.observation import NUM_PAST_POSES, Observation
+from motorworks.datatypes.rig import FRONT, Rig
 from motorworks.datatypes.scenario import Scenario
-from motorworks.datatypes.scene import NUM_PATH_POINTS, Scene
+from motorworks.datatypes.scene import Scene
 from motorworks.datatypes.trajectory import DT_S, Trajectory
 from motorworks.geometry.array import Array
 from motorworks.geometry.se2 import compose, inverse
-from motorworks.sim import sensing
-from motorworks.sim.camera import HEIGHT_PX, WIDTH_PX, draw
-from motorworks.sim.ground import OFF_CODE, TownMap, build_town
-from motorworks.sim.network import MAX_NEXT, Lanes
+from motorworks.sim import placing, sensing
+from motorworks.sim.agents import ABSENT, MAX_AGENTS, POLICY, empty_agents
+from motorworks.sim.bank import MAX_LANES, MapBank
+from motorworks.sim.chassis import Chassis
+from motorworks.sim.facts import empty_facts
+from motorworks.sim.ground import TownMap, build_town
+from motorworks.sim.look import Look
+from motorworks.sim.renderer import Labels, Renderer
 from motorworks.sim.route import COLUMNS as ROUTE_COLUMNS
-from motorworks.sim.route import MAX_AGENTS, MAX_POINTS, Agents, empty_agents, place_agents, plan_route
-from motorworks.sim.traffic import NUM_EGO, advance_traffic
+from motorworks.sim.route import CONNECTOR, ENTRY, LANE, MAX_POINTS, WORDS, plan_route
+from motorworks.sim.rules import empty_lists
+from motorworks.sim.staging import Staged, stage
+from motorworks.sim.traffic import advance_traffic, change_lanes
 from motorworks.sim.world import Snapshot, WorldStep
 from motorworks.tokens.text import DEFAULT_INSTRUCTION
 
-NUM_NEAREST = 8
-SLOWEST_MEAN_MPS = 3.0  # the time allowed is the route at this speed
+SLOWEST_MEAN_MPS = 3.0  # the time allowed is the route at this speed,
+WAIT_AT_JUNCTION_S = 25.0  # and this for each junction on it
 ARRIVED_M = 3.0
 AHEAD_M, NOW_M = 40.0, 12.0
-TURN_WORDS = {-1: "turn right", 0: "go straight", 1: "turn left"}
-MAX_LANES, MAX_LANE_POINTS, MAX_CONNECTORS = 224, 11_000, 144
 
 if not np.allclose((sensing.CENTRE_M, 2 * sensing.HALF_LENGTH_M, 2 * sensing.HALF_WIDTH_M), (CAR.centre_ahead_m, CAR.length_m, CAR.width_m)):
     raise ValueError("sim/sensing.py has another size for the car than bodies.CAR; make them agree")
 
 
-def _empty_bank(num_envs: int) -> Lanes:
-    """Room for each environment's own copy of its town's lanes."""
-    shapes: dict[str, tuple[tuple[int, ...], type]] = {
-        "first": ((MAX_LANES,), np.int32),
-        "num_points": ((MAX_LANES,), np.int32),
-        "length": ((MAX_LANES,), np.float64),
-        "step": ((MAX_LANES,), np.float64),
-        "limit": ((MAX_LANES,), np.float64),
-        "junction": ((MAX_LANES,), np.int32),
-        "turn": ((MAX_LANES,), np.int32),
-        "source": ((MAX_LANES,), np.int32),
-        "next": ((MAX_LANES, MAX_NEXT), np.int32),
-        "num_next": ((MAX_LANES,), np.int32),
-        "points": ((MAX_LANE_POINTS, 5), np.float64),
-        "conflict": ((MAX_CONNECTORS, MAX_CONNECTORS), np.bool_),
-        "first_connector": ((1,), np.int32),
-    }
-    return Lanes(**{name: np.zeros((num_envs, *shape), kind) for name, (shape, kind) in shapes.items()})
-
-
-def _instruction(gap_m: float, turn: int) -> str:
-    if gap_m >= AHEAD_M:
-        return DEFAULT_INSTRUCTION
-    return f"{TURN_WORDS[turn]} {'now' if gap_m < NOW_M else 'ahead'}"
+def build_map(scenario: Scenario) -> TownMap:
+    """The procedural town of a scenario."""
+    return build_town(scenario.town_seed)
 
 
 class Town:
-    """World of `num_envs` towns. Off the road (and the end): the box centre leaves the paved area, or the ego is 7 m from its route.
+    """World of `num_envs` bodies, each in a town of its own, or `egos_per_town` of them in each (self-play).
 
-    Thin: no lane changes, pedestrians, lights or weather yet; on 2+2 roads the route stays in its lane.
+    Off the road (and the end): the box centre leaves the paved area, or the body is 7 m from its route. A red light, a passed stop sign or a
+    taken right of way do not end an episode; they are reported in the step they happen.
+    `odometry_noise_frac`: standard deviation of speed (of itself) and yaw rate; positions of the past drift ten times slower.
     """
 
     name = "town"
 
-    def __init__(self, num_envs: int, renders: bool = True, max_steps: int | None = None, threads: int = 1) -> None:
-        self.num_envs, self.renders, self.max_steps = num_envs, renders, max_steps
-        self._threads = max(1, min(threads, num_envs))
+    def __init__(
+        self,
+        num_envs: int,
+        renders: bool = True,
+        max_steps: int | None = None,
+        threads: int = 1,
+        *,
+        rig: Rig = FRONT,
+        body: Body = CAR,
+        egos_per_town: int = 1,
+        odometry_noise_frac: float = 0.0,
+        map_of: Callable[[Scenario], TownMap] = build_map,
+    ) -> None:
+        if num_envs < 1 or egos_per_town < 1 or num_envs % egos_per_town:
+            raise ValueError(f"num_envs {num_envs} must be a positive multiple of egos_per_town {egos_per_town}")
+        self.num_envs, self.renders, self.max_steps, self.rig = num_envs, renders, max_steps, rig
+        self._map_of, self._noise_frac = map_of, odometry_noise_frac
+        self._egos, self._num_towns = egos_per_town, num_envs // egos_per_town
+        self._threads = max(1, min(threads, self._num_towns))
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
-        n = num_envs
-        self._maps: list[TownMap | None] = [None] * n
-        self._bank, self._routes = _empty_bank(n), np.zeros((n, MAX_POINTS, len(ROUTE_COLUMNS)))
-        self._num_points, self._route_length = np.full(n, 2), np.ones(n)
-        self._headings: Array = np.full((n, 1, 1), OFF_CODE, np.int8)
-        self._agents, self._egos = empty_agents((n, MAX_AGENTS)), np.zeros((n, NUM_EGO))
-        self._ego_boxes = np.zeros((n, 4))
-        self._facts = sensing.empty_facts(n, NUM_PATH_POINTS, NUM_NEAREST)
-        self._clock, self._time_limit = np.zeros(n, np.int64), np.ones(n, np.int64)
-        self._pose, self._speed, self._accel, self._curvature = np.zeros((n, 3)), np.zeros(n), np.zeros(n), np.zeros(n)
+        n, towns = num_envs, self._num_towns
+        self._bank, self._slots = MapBank(towns), np.zeros(towns, np.int64)
+        self._maps: list[TownMap | None] = [None] * towns
+        self._staged: list[Staged | None] = [None] * n
+        self._agents, self._facts = empty_agents((towns, MAX_AGENTS)), empty_facts(n)
+        self._lists = empty_lists(self._threads, self._bank.num_slots * MAX_LANES, MAX_AGENTS)
+        self._scratch = np.zeros((self._threads, 4))
+        self._routes, self._num_points, self._route_length = np.zeros((n, MAX_POINTS, len(ROUTE_COLUMNS))), np.full(n, 2), np.ones(n)
+        self._clock, self._time_limit = np.zeros(towns, np.int64), np.ones(n, np.int64)
+        self._chassis = Chassis(body, n)
         self._past = np.zeros((n, NUM_PAST_POSES, 3))
         self._finished, self._terminated = np.ones(n, np.bool_), np.zeros(n, np.bool_)
         self._off_road, self._completed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-        self._frames = np.zeros((n, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+        self._renderer: Renderer | None = None
 
     def reset(self, scenarios: Sequence[Scenario], env_ids: Int[Array, " n"] | None = None) -> Observation:
-        """Restart the named environments (default: the first `len(scenarios)`, emptying the others); observation of all."""
+        """Restart the named environments (default: the first `len(scenarios)`, emptying the others); observation of all.
+
+        With several bodies in a town: whole towns at a time, each body with the town's scenario. Raises ValueError for an unknown kind, an
+        impossible parameter or a map that does not fit, HeldOut for a held-out town that only an evaluation may open.
+        """
         ids = np.arange(len(scenarios)) if env_ids is None else np.asarray(env_ids, np.int64)
         if len(ids) != len(scenarios) or len(ids) > self.num_envs:
             raise ValueError(f"reset: {len(scenarios)} scenarios for {len(ids)} of {self.num_envs} environments; give one scenario for each")
         if env_ids is None:
             self._finished[:] = True
+        groups: dict[int, list[Scenario]] = {}
         for env, scenario in zip(ids, scenarios, strict=True):
-            self._start(int(env), scenario)
+            groups.setdefault(int(env) // self._egos, []).append(scenario)
+        for town, wanted in groups.items():
+            if len(wanted) != self._egos or len(set(wanted)) > 1:
+                raise ValueError(f"reset: town {town} needs one scenario for each of its {self._egos} bodies, all the same; got {wanted}")
+            self._start(town, wanted[0])
         first = np.zeros(self.num_envs, np.bool_)
         first[ids] = True
         self._advance(first, moves=False)
         return self._observe(first, draws=first)
 
-    def _start(self, env: int, scenario: Scenario) -> None:
-        town = build_town(scenario.town_seed)
-        route, rng, chain = plan_route(scenario)
-        self._maps[env] = town
-        for name, value in town.network.lanes._asdict().items():
-            target = getattr(self._bank, name)[env]
-            if any(have > room for have, room in zip(value.shape, target.shape, strict=True)):
-                raise ValueError(
-                    f"town_seed {scenario.town_seed}: {name} {value.shape} does not fit {target.shape}; raise the MAX_ constants of sim/town.py"
-                )
-            target[tuple(slice(0, size) for size in value.shape)] = value
-        self._load_heading(env, town.heading)
-        self._routes[env, : len(route.points)], self._num_points[env] = route.points, len(route.points)
+    def _start(self, town: int, scenario: Scenario) -> None:
+        town_map = self._map_of(scenario)
+        fresh = empty_agents((MAX_AGENTS,))
+        fresh.mode[: self._egos] = POLICY
+        fresh.length[: self._egos], fresh.width[: self._egos] = CAR.length_m, CAR.width_m
+        fresh.rng[: self._egos] = np.arange(1, self._egos + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(scenario.route_seed)
+        staged = stage(town_map, scenario, fresh, self._egos)
+        self._maps[town], self._slots[town] = town_map, self._bank.load(town, town_map)
+        shift = int(self._slots[town]) * MAX_LANES
+        for name in ("lane", "next_lane", "hold"):
+            lanes = getattr(fresh, name)
+            lanes[lanes >= 0] += shift
+        for target, value in zip(self._agents, fresh, strict=True):
+            target[town] = value
+        self._clock[town] = 0
+        for m in range(self._egos):
+            self._start_body(town * self._egos + m, staged if m == 0 else self._other_route(staged, town_map, scenario, m), shift)
+        if self._renderer is not None:
+            self._renderer.reset_env(town, town_map, staged.look)
+
+    def _other_route(self, staged: Staged, town_map: TownMap, scenario: Scenario, m: int) -> Staged:
+        """Another body's own way through the same town."""
+        rng = np.random.default_rng((scenario.town_seed, scenario.route_seed, 0x73, m))
+        return replace(staged, route=plan_route(town_map.network, scenario, rng))
+
+    def _start_body(self, env: int, staged: Staged, shift: int) -> None:
+        route, points = staged.route, staged.route.points.copy()
+        points[:, LANE] += shift
+        points[:, CONNECTOR] += np.where(points[:, CONNECTOR] >= 0, shift, 0)
+        self._staged[env] = staged
+        self._routes[env, : len(points)], self._num_points[env] = points, len(points)
         self._route_length[env] = route.length_m
-        for target, value in zip(self._agents, place_agents(scenario, route, rng, chain), strict=True):
-            target[env] = value
-        self._egos[env] = (-1, 0, -1, -1, -1, route.start_speed_mps, 0, 0)
-        self._clock[env] = 0
-        self._time_limit[env] = self.max_steps or int(np.ceil(route.length_m / SLOWEST_MEAN_MPS / DT_S))
-        self._pose[env], self._speed[env] = route.points[0, :3], route.start_speed_mps
-        self._accel[env], self._curvature[env] = 0.0, route.points[0, 3]
-        self._facts.progress[env] = 0.0
+        entries = points[: int(route.length_m), ENTRY]
+        allowed_s = route.length_m / SLOWEST_MEAN_MPS + WAIT_AT_JUNCTION_S * len(np.unique(entries[np.isfinite(entries)])) + staged.time_s
+        self._time_limit[env] = self.max_steps or int(np.ceil(allowed_s / DT_S))
+        self._chassis.place(env, points[0, :3], route.start_speed_mps, points[0, 3], staged.grip)
+        for column in self._facts:
+            column[env] = 0
+        self._facts.junction_gap[env] = np.inf
         # before the first observation: straight back at constant speed
-        back = -self._speed[env] * DT_S * np.arange(1, NUM_PAST_POSES + 1)
-        self._past[env] = compose(self._pose[env], np.stack([back, np.zeros_like(back), np.zeros_like(back)], axis=-1))
+        back = -route.start_speed_mps * DT_S * np.arange(1, NUM_PAST_POSES + 1)
+        self._past[env] = compose(points[0, :3], np.stack([back, np.zeros_like(back), np.zeros_like(back)], axis=-1))
         for flags in (self._finished, self._terminated, self._off_road, self._completed):
             flags[env] = False
 
-    def _load_heading(self, env: int, heading: Array) -> None:
-        have, need = self._headings.shape[1:], heading.shape
-        if need[0] > have[0] or need[1] > have[1]:
-            grown = np.full((self.num_envs, max(have[0], need[0]), max(have[1], need[1])), OFF_CODE, np.int8)
-            grown[:, : have[0], : have[1]] = self._headings
-            self._headings = grown
-        self._headings[env] = OFF_CODE
-        self._headings[env, : need[0], : need[1]] = heading
-
     def _advance(self, live: Array, *, moves: bool) -> None:
-        bounds = np.linspace(0, self.num_envs, self._threads + 1).astype(int)
+        bounds = np.linspace(0, self._num_towns, self._threads + 1).astype(int)
+        towns = live.reshape(self._num_towns, self._egos).any(axis=1)
+        bank, agents, facts, lists, egos = self._bank.arrays, self._agents, self._facts, self._lists, self._egos
 
         def run(part: int) -> None:
-            part_of = (bounds[part], bounds[part + 1], live)
-            sensing.place_egos(
-                *part_of,
-                moves,
-                self._clock,
-                DT_S,
-                self._pose,
-                self._speed,
-                self._routes,
-                self._num_points,
-                self._agents,
-                self._egos,
-                self._ego_boxes,
-                self._facts,
-            )
-            advance_traffic(*part_of, moves, self._clock, DT_S, self._bank, self._agents, self._egos, self._ego_boxes)
-            sensing.sense(
-                *part_of, self._pose, self._speed, self._bank, self._routes, self._num_points, self._headings, self._agents, self._egos, self._facts
-            )
+            start, stop = int(bounds[part]), int(bounds[part + 1])
+            pose, speed, routes, num = self._chassis.pose, self._chassis.speed, self._routes, self._num_points
+            placing.place_egos(start, stop, towns, moves, DT_S, egos, pose, speed, self._chassis.accel, routes, num, bank, agents, facts)
+            if moves:
+                placing.judge_entries(part, start, stop, towns, self._clock, egos, bank, agents, lists, facts)
+            advance_traffic(part, start, stop, towns, moves, self._clock, egos, bank, agents, lists, self._scratch)
+            if moves:
+                change_lanes(part, start, stop, towns, self._clock, bank, agents, lists)
+            sensing.sense(part, start, stop, towns, self._clock, DT_S, egos, pose, speed, self._slots, routes, num, bank, agents, lists, facts)
 
         self._spread(run, self._threads)
 
@@ -173,92 +185,117 @@ class Town:
             run(part)
 
     def step(self, trajectories: Trajectory) -> WorldStep:
-        """Execute the first control of each trajectory."""
+        """Execute the first control of each trajectory; what exceeds the body's limits is clipped by the body, NaN raises ValueError."""
         live = ~self._finished
         accel, curvature = np.asarray(trajectories.accel_mps2, np.float64)[:, 0], np.asarray(trajectories.curvature_per_m, np.float64)[:, 0]
-        if not (np.isfinite(accel[live]).all() and np.isfinite(curvature[live]).all()):
-            bad = np.flatnonzero(live & ~(np.isfinite(accel) & np.isfinite(curvature)))
-            raise ValueError(f"step: the first control of environments {bad.tolist()} is not finite; the policy must answer numbers")
-        pose, speed, kappa, felt = respond(CAR, self._pose, self._speed, self._curvature, np.where(live, accel, 0), np.where(live, curvature, 0))
-        self._past[live] = np.concatenate([self._pose[:, None], self._past[:, :-1]], axis=1)[live]
-        self._pose[live], self._speed[live], self._curvature[live], self._accel[live] = pose[live], speed[live], kappa[live], felt[live]
-        self._clock[live] += 1
+        past = np.concatenate([self._chassis.pose[:, None], self._past[:, :-1]], axis=1)
+        self._chassis.step(live, accel, curvature, DT_S)
+        self._past[live] = past[live]
+        self._clock[live.reshape(self._num_towns, self._egos).any(axis=1)] += 1
         before = self._facts.progress.copy()
         self._advance(live, moves=True)
-        facts = self._facts
+        facts, clock = self._facts, np.repeat(self._clock, self._egos)
         self._completed |= live & (self._route_length - facts.progress < ARRIVED_M)
         self._off_road |= live & (facts.centre_off | (np.abs(facts.lateral) > sensing.LEAVES_ROUTE_M))
         self._terminated |= live & (facts.collision | self._off_road | self._completed)
-        truncated = live & ~self._terminated & (self._clock >= self._time_limit)
+        truncated = live & ~self._terminated & (clock >= self._time_limit)
         observation = self._observe(np.zeros(self.num_envs, np.bool_), draws=live)
         self._finished |= self._terminated | truncated
+        if self._egos > 1:  # who has finished is out of the others' way
+            gone = self._finished.reshape(self._num_towns, self._egos)
+            self._agents.mode[:, : self._egos][gone] = ABSENT
+            self._agents.hold[:, : self._egos][gone] = -1
         return WorldStep(
             observation=observation,
             terminated=self._terminated.copy(),
             truncated=self._finished & ~self._terminated,
-            progress_m=facts.progress - before,
+            progress_m=np.where(live, facts.progress - before, 0.0),
             collision=facts.collision.copy(),
             at_fault=facts.at_fault.copy(),
             off_road=self._off_road.copy(),
             completed=self._completed.copy(),
             wrong_way=facts.wrong_way.copy(),
+            red_light=facts.red_light & live,
+            stop_sign=facts.stop_sign & live,
+            gave_no_way=facts.gave_no_way & live,
+            blocks_siren=facts.blocks_siren & live,
             lateral_offset_m=facts.lateral.copy(),
-            speed_mps=self._speed.copy(),
-            accel_mps2=self._accel.copy(),
-            curvature_per_m=self._curvature.copy(),
+            speed_mps=self._chassis.speed.copy(),
+            accel_mps2=self._chassis.accel.copy(),
+            curvature_per_m=self._chassis.curvature.copy(),
             min_gap_m=facts.min_gap.copy(),
         )
 
-    def _render(self, draws: Array) -> None:
-        ids = np.flatnonzero(draws)
-
-        def one(k: int) -> None:
-            env = int(ids[k])
-            town = self._maps[env]
-            if town is None:
-                raise ValueError(f"environment {env} was never reset")
-            draw(self._frames[env], town, self._pose[env], Agents(*(field[env] for field in self._agents)))
-
-        self._spread(one, len(ids))
+    def _frames(self, draws: Array) -> Array:
+        """Pictures of every camera, those of `draws` new: [env, camera, height, width, 3]."""
+        if self._renderer is None:
+            self._renderer = Renderer(self.rig, self._num_towns, self._egos, self._threads)
+            for town, (town_map, staged) in enumerate(zip(self._maps, self._staged[:: self._egos], strict=True)):
+                if town_map is not None and staged is not None:
+                    self._renderer.reset_env(town, town_map, staged.look)
+        return self._renderer.draw(draws, self._bank.arrays, self._slots, self._chassis.pose, self._agents, self._clock, self._spread)
 
     def _observe(self, first: Array, *, draws: Array) -> Observation:
-        if self.renders:
-            self._render(draws)
-        facts, speed = self._facts, self._speed.astype(np.float32)
-        scene = Scene(
+        frames = self._frames(draws) if self.renders else None
+        past = compose(inverse(self._chassis.pose)[:, None], self._past)
+        noise = self._noise_frac * self._facts.noise
+        past[..., :2] += 0.1 * noise[:, None, 2:3] * past[..., :2]
+        speed = (self._chassis.speed * (1.0 + noise[:, 0])).astype(np.float32)
+        return Observation(
+            frames=None if frames is None else frames[:, 0].copy(),
+            rig_frames=None if frames is None or len(self.rig.cameras) == 1 else frames.copy(),
+            speed_mps=speed,
+            yaw_rate_radps=(self._chassis.speed * self._chassis.curvature + noise[:, 1]).astype(np.float32),
+            past_poses_rig=past.astype(np.float32),
+            instructions=tuple(self._instruction(env) for env in range(self.num_envs)),
+            first=first,
+            scene=self._scene(),
+        )
+
+    def _instruction(self, env: int) -> str:
+        word, gap, staged = int(self._facts.word[env]), float(self._facts.word_gap[env]), self._staged[env]
+        if word < 0 or gap >= (NOW_M if staged is not None and staged.late_hints else AHEAD_M):
+            return DEFAULT_INSTRUCTION
+        return f"{WORDS[word]} {'now' if gap < NOW_M else 'ahead'}"
+
+    def _scene(self) -> Scene:
+        facts = self._facts
+        return Scene(
             path_rig_m=facts.path.copy(),
             path_curvature_per_m=facts.path_curvature.copy(),
             lateral_offset_m=facts.lateral.copy(),
             heading_error_rad=facts.heading_error.copy(),
-            speed_mps=self._speed.copy(),
+            speed_mps=self._chassis.speed.copy(),
+            curvature_per_m=self._chassis.curvature.copy(),
             speed_limit_mps=facts.limit.copy(),
             remaining_m=np.maximum(self._route_length - facts.progress, 0.0),
+            left_room_m=facts.left_room.copy(),
+            left_own_m=facts.left_own.copy(),
+            right_room_m=facts.right_room.copy(),
             junction_gap_m=facts.junction_gap.copy(),
-            junction_blocked=facts.junction_blocked.copy(),
+            junction_blocked=np.isfinite(facts.stop_gap),
             turn=np.where(np.isfinite(facts.junction_gap), facts.turn, 0),
+            light=facts.light.copy(),
+            stop_gap_m=facts.stop_gap.copy(),
+            stop_cause=facts.stop_cause.copy(),
+            siren_gap_m=facts.siren_gap.copy(),
             lead_gap_m=facts.lead_gap.copy(),
             lead_speed_mps=facts.lead_speed.copy(),
             agents_rig=facts.nearest.copy(),
             agents_valid=facts.nearest_valid.copy(),
         )
-        return Observation(
-            frames=self._frames.copy() if self.renders else None,
-            speed_mps=speed,
-            yaw_rate_radps=(self._speed * self._curvature).astype(np.float32),
-            past_poses_rig=compose(inverse(self._pose)[:, None], self._past).astype(np.float32),
-            instructions=tuple(_instruction(float(gap), int(turn)) for gap, turn in zip(facts.junction_gap, scene.turn, strict=True)),
-            first=first,
-            scene=scene,
-        )
 
     def snapshot(self) -> Snapshot:
         """The true state now."""
-        facts, agents = self._facts, self._agents
+        facts = self._facts
+        agents = self._agents_world()
+        valid = np.repeat(self._agents.mode != ABSENT, self._egos, axis=0)
+        valid[np.arange(self.num_envs), np.arange(self.num_envs) % self._egos] = False  # not itself
         return Snapshot(
-            ego_world=self._pose.copy(),
-            speed_mps=self._speed.copy(),
-            accel_mps2=self._accel.copy(),
-            curvature_per_m=self._curvature.copy(),
+            ego_world=self._chassis.pose.copy(),
+            speed_mps=self._chassis.speed.copy(),
+            accel_mps2=self._chassis.accel.copy(),
+            curvature_per_m=self._chassis.curvature.copy(),
             progress_m=facts.progress.copy(),
             route_length_m=self._route_length.copy(),
             lateral_offset_m=facts.lateral.copy(),
@@ -266,10 +303,29 @@ class Town:
             wrong_way=facts.wrong_way.copy(),
             in_junction=facts.in_junction.copy(),
             speed_limit_mps=facts.limit.copy(),
-            agents_world=self._agents_world(),
-            agents_valid=agents.valid.copy(),
+            agents_world=agents,
+            agents_valid=valid,
+            agents_kind=np.repeat(self._agents.kind.astype(np.uint8), self._egos, axis=0),
+            red_light=facts.red_light.copy(),
+            stop_sign=facts.stop_sign.copy(),
+            gave_no_way=facts.gave_no_way.copy(),
+            blocks_siren=facts.blocks_siren.copy(),
+            collision_agent=facts.collision_agent.copy(),
+            tags=tuple(staged.tags if staged is not None else () for staged in self._staged),
         )
 
     def _agents_world(self) -> Float[Array, "batch agent 6"]:
         agents = self._agents
-        return np.concatenate([agents.pose, np.stack([agents.speed, agents.length, agents.width], axis=-1)], axis=-1)
+        rows = np.concatenate([agents.pose, np.stack([agents.speed, agents.length, agents.width], axis=-1)], axis=-1)
+        return np.repeat(rows, self._egos, axis=0)
+
+    def labels(self, env_ids: Int[Array, " n"]) -> Labels:
+        """Depth, class and instance of every pixel of the named environments' pictures as they are now; drawn on request."""
+        self._frames(np.zeros(self.num_envs, np.bool_))
+        assert self._renderer is not None
+        return self._renderer.labels(np.asarray(env_ids), self._bank.arrays, self._slots, self._chassis.pose, self._agents, self._clock)
+
+    def look(self, env: int) -> Look | None:
+        """Light and weather of an environment; None before its first reset."""
+        staged = self._staged[env]
+        return None if staged is None else staged.look

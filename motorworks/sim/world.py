@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 from motorworks.datatypes.observation import Observation
 from motorworks.datatypes.scenario import Scenario
@@ -25,6 +25,10 @@ class WorldStep:
     off_road: Bool[Array, " batch"]
     completed: Bool[Array, " batch"]
     wrong_way: Bool[Array, " batch"]
+    red_light: Bool[Array, " batch"]  # crossed the line at a red light in this step
+    stop_sign: Bool[Array, " batch"]  # passed a stop sign in this step without having stopped
+    gave_no_way: Bool[Array, " batch"]  # entered a junction in this step where others had the right of way
+    blocks_siren: Bool[Array, " batch"]  # keeps an emergency vehicle from passing
     lateral_offset_m: Float[Array, " batch"]
     speed_mps: Float[Array, " batch"]
     accel_mps2: Float[Array, " batch"]
@@ -49,6 +53,13 @@ class Snapshot:
     speed_limit_mps: Float[Array, " batch"]
     agents_world: Float[Array, "batch agent 6"]
     agents_valid: Bool[Array, "batch agent"]
+    agents_kind: UInt8[Array, "batch agent"]
+    red_light: Bool[Array, " batch"]  # these four: in the step that led here
+    stop_sign: Bool[Array, " batch"]
+    gave_no_way: Bool[Array, " batch"]
+    blocks_siren: Bool[Array, " batch"]
+    collision_agent: Int[Array, " batch"]  # slot of the agent touched; -1 if none
+    tags: tuple[tuple[str, ...], ...]  # operational design domain of each environment's scenario
 
 
 class World(Protocol):

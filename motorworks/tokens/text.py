@@ -16,6 +16,16 @@ INSTRUCTIONS = (
     "turn right now",
     "go straight ahead",
     "go straight now",
+    "change to the left lane ahead",
+    "change to the left lane now",
+    "change to the right lane ahead",
+    "change to the right lane now",
+    "take the first exit ahead",
+    "take the first exit now",
+    "take the second exit ahead",
+    "take the second exit now",
+    "take the third exit ahead",
+    "take the third exit now",
 )
 DEFAULT_INSTRUCTION = INSTRUCTIONS[0]
 PAD, BEGIN, END = "<pad>", "<begin>", "<end>"
@@ -65,7 +75,7 @@ class TextCodec:
         return Thought(decision=decision, cause=cause)
 
     def mirror(self, ids: Int64[Array, "*batch token"]) -> Int64[Array, "*batch token"]:
-        """Left and right swapped."""
+        """Left and right swapped. Exits stay: in a mirror a roundabout turns the other way, and its first exit is still the first."""
         return _MIRROR_IDS[ids]
 
 

@@ -80,6 +80,11 @@ def make_rollout() -> Callable[..., Rollout]:
             speed_limit_mps=zeros + 10,
             agents_world=boxes,
             agents_valid=np.ones(boxes.shape[:2], bool),
+            agents_kind=np.zeros(boxes.shape[1], np.uint8),
+            red_light=np.zeros(num, bool),
+            stop_sign=np.zeros(num, bool),
+            gave_no_way=np.zeros(num, bool),
+            blocks_siren=np.zeros(num, bool),
         )
 
     return make

@@ -86,6 +86,11 @@ def test_one_event_of_a_kind_in_the_quiet_time_and_none_lost(seed: int, limit: f
         speed_limit_mps=zeros,
         agents_world=np.zeros((60, 0, 6)),
         agents_valid=np.zeros((60, 0), bool),
+        agents_kind=np.zeros(0, np.uint8),
+        red_light=zeros > 0,
+        stop_sign=zeros > 0,
+        gave_no_way=zeros > 0,
+        blocks_siren=zeros > 0,
     )
     steps = [failure.step for failure in find_failures(rollout, surprise=values, limits=MineConfig(min_surprise=limit, quiet_s=quiet_s))]
     quiet = round(quiet_s / 0.1)

@@ -17,7 +17,7 @@ import pytest
 
 from motorworks.drive.log import read_log
 from motorworks.factory import cli, commands, drive_command, drive_video
-from motorworks.sim.seeds import is_held_out
+from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, is_held_out
 from motorworks.sim.town import Town
 
 NUM_STEPS = 25
@@ -44,6 +44,7 @@ FACTS = {
     "events": dict,
     "log": str,
     "video": str,
+    "rrd": type(None),
 }
 
 
@@ -151,6 +152,14 @@ def test_a_seed_is_the_held_out_town_that_evaluate_judges():
         assert driven == judged[seed] and is_held_out(driven)
 
 
+def test_a_staged_scenario_is_driven_in_a_held_out_town_that_has_a_place_for_it(place, capsys):
+    options = commands.DriveOptions(bundle="b", seed=3, scenario="roundabout_entry", difficulty=0.8)
+    scenario = drive_command.scenario_of(options)
+    assert scenario == drive_command.scenario_of(options) and is_held_out(scenario) and scenario.town_seed >= FIRST_HELD_OUT_SEED + 1003
+    assert place.drive("toy/turn1/release", "--seed", "3", "--scenario", "roundabout_entry", "--difficulty", "0.8", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["scenario"] == scenario.name and scenario.name.endswith("-roundabout_entry-0.80")
+
+
 @pytest.mark.parametrize("name", ["plan.onnx", "manifest.json", "metadata/targets.json"])
 def test_one_flipped_byte_ends_with_four_and_leaves_nothing(place, capsys, name):
     file = place.artifacts / "toy/turn1/release/dev/bundle" / name
@@ -190,6 +199,10 @@ def test_a_folder_is_driven_under_the_root_beside_it_or_that_of_the_keys(place, 
         (("toy/turn1/release", "--world", "twon"), "no world is called 'twon': did you mean town?"),
         (("toy/turn1/release", "--seed", "-1"), "--seed -1: seeds count from 0"),
         (("toy/turn1/release", "--video", "out.avi"), "give a file that ends in .mp4"),
+        (("toy/turn1/release", "--rrd", "out.mp4"), "--rrd out.mp4: give a file that ends in .rrd"),
+        (("toy/turn1/release", "--scenario", "cutin"), "no scenario is called 'cutin': did you mean cut_in?"),
+        (("toy/turn1/release", "--scenario", "cut_in", "--difficulty", "1.5"), "--difficulty 1.5: from 0, easy, to 1, hard"),
+        (("toy/turn1/release", "--scenario", "cut_in", "--difficulty", "nan"), "--difficulty nan"),
         (("toy/turn1/relaese",), "neither a folder nor an artifact with a bundle: did you mean toy/turn1/release"),
         (("toy/turn1/sft",), "neither a folder nor an artifact with a bundle"),
         (("toy/turn1/release@v2",), "has no version 'v2'"),
@@ -199,6 +212,12 @@ def test_wrong_usage_is_one_line_and_ends_with_two(place, capsys, arguments, sai
     assert place.drive(*arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and said in captured.err and not place.logs
+
+
+def test_a_recording_without_rerun_says_how_to_install_it_before_anything_is_driven(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    assert place.drive("toy/turn1/release", "--rrd", str(tmp_path / "out.rrd")) == 2
+    assert "pip install 'motorworks[viz]'" in capsys.readouterr().err and not place.logs
 
 
 def test_a_seed_that_is_no_number_ends_with_two(place):
@@ -229,10 +248,11 @@ def test_the_panel_shows_health_and_the_end_shows_the_outcome(place, monkeypatch
     assert place.drive("toy/turn1/release", "--video", str(place.artifacts / "out.mp4")) == 0
     steps = [with_health(seen["steps"][0], health) for health in ("ok", "late", "fallback")]
     images = [np.asarray(image) for image in drive_video.draw_frames(seen["rollout"], steps)]
+    assert images[0].shape[0] % 2 == images[0].shape[1] % 2 == 0, "H.264 halves its colours"
     pill = (drive_video.PICTURE_PX + 38, drive_video.WIDTH_PX - 140)
     assert [tuple(image[pill]) for image in images[:3]] == [drive_video._HEALTH[health] for health in ("ok", "late", "fallback")]
     assert len(images) == 3 + 1 + drive_video.END_FRAMES and np.array_equal(images[-1], images[-2])
-    assert tuple(images[-1][45, drive_video.WIDTH_PX // 2]) == drive_video._PANEL, "the outcome lies over the last picture"
+    assert tuple(images[-1][45, drive_video.CAMERA_PX // 2]) == drive_video._PANEL, "the outcome lies over the last picture"
 
 
 def with_health(step, health):

@@ -8,28 +8,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorworks.metrics.reward import (
+    BlocksSiren,
     Collision,
     Comfort,
     Completion,
     Following,
+    GaveNoWay,
     LaneOffset,
     OffRoad,
     Progress,
+    RedLight,
     Reward,
     RewardTerm,
     SpeedLimit,
     StepFacts,
+    StopSign,
     WrongWay,
 )
 from motorworks.metrics.thresholds import NEVER_REWARDED
 
-TERMS: tuple[RewardTerm, ...] = (Progress(), Completion(), Collision(), OffRoad(), WrongWay(), LaneOffset(), SpeedLimit(), Comfort(), Following())
+TERMS: tuple[RewardTerm, ...] = (
+    Progress(),
+    Completion(),
+    Collision(),
+    OffRoad(),
+    WrongWay(),
+    RedLight(),
+    StopSign(),
+    GaveNoWay(),
+    BlocksSiren(),
+    LaneOffset(),
+    SpeedLimit(),
+    Comfort(),
+    Following(),
+)
+RULES = ("red_light", "stop_sign", "gave_no_way", "blocks_siren")
 NUM = 64
 
 
 def some_facts(seed: int) -> StepFacts:
     rng = np.random.default_rng(seed)
-    flags = {name: rng.random(NUM) < 0.3 for name in ("collision", "at_fault", "off_road", "completed", "wrong_way")}
+    flags = {name: rng.random(NUM) < 0.3 for name in ("collision", "at_fault", "off_road", "completed", "wrong_way", *RULES)}
     flags["at_fault"] &= flags["collision"]
     return StepFacts(
         progress_m=rng.normal(0.5, 1, NUM),
@@ -53,6 +72,7 @@ def worse_facts(facts: StepFacts, amount: float) -> dict[str, StepFacts]:
         "fault": dataclasses.replace(facts, collision=np.ones(NUM, bool), at_fault=np.ones(NUM, bool)),
         "off_road": dataclasses.replace(facts, off_road=np.ones(NUM, bool)),
         "wrong_way": dataclasses.replace(facts, wrong_way=np.ones(NUM, bool)),
+        **{name: dataclasses.replace(facts, **{name: np.ones(NUM, bool)}) for name in RULES},
         "lane_offset": dataclasses.replace(facts, lateral_offset_m=facts.lateral_offset_m + away),
         "limit": dataclasses.replace(facts, speed_limit_mps=facts.speed_limit_mps - amount),
         "braking": dataclasses.replace(facts, accel_mps2=facts.accel_mps2 + np.sign(facts.accel_mps2) * amount),
@@ -85,6 +105,7 @@ MOVES = {
     "collision": "collision",
     "off_road": "off_road",
     "wrong_way": "wrong_way",
+    **{name: name for name in RULES},
     "lane_offset": "lane_offset",
     "speed_limit": "limit",
     "comfort": "cornering",
@@ -107,6 +128,7 @@ def test_metres_at_the_limit_by_hand() -> None:
         off_road=still,
         completed=still,
         wrong_way=still,
+        **dict.fromkeys(RULES, still),
         lateral_offset_m=np.zeros(1),
         speed_mps=np.full(1, 10.0),
         accel_mps2=np.zeros(1),
@@ -117,6 +139,8 @@ def test_metres_at_the_limit_by_hand() -> None:
     reward = Reward()
     assert reward(facts)[0] == pytest.approx(0.1)
     assert reward(dataclasses.replace(facts, collision=~still, at_fault=~still))[0] == pytest.approx(0.1 - 5.0)
+    for name, penalty in (("red_light", 3.0), ("stop_sign", 2.0), ("gave_no_way", 2.0), ("blocks_siren", 0.05)):
+        assert reward(dataclasses.replace(facts, **{name: ~still}))[0] == pytest.approx(0.1 - penalty), name
     assert reward(dataclasses.replace(facts, speed_limit_mps=np.full(1, 10.0 - 2.23)))[0] == pytest.approx(0.0)
 
 
@@ -130,3 +154,18 @@ def test_what_may_never_be_rewarded_is_refused_everywhere(name: str, place: str)
 def test_two_terms_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="share a name"):
         Reward(gains=(Progress(), Progress(metres_per_point=5.0)))
+
+
+def test_a_batch_is_its_items() -> None:
+    facts, reward = some_facts(3), Reward()
+    together = reward(facts)[0]
+    for item in range(0, NUM, 7):
+        one = StepFacts(**{field.name: getattr(facts, field.name)[item : item + 1] for field in dataclasses.fields(StepFacts)})
+        assert reward(one)[0][0] == together[item]
+
+
+def test_a_fact_that_is_not_a_number_is_refused_by_the_name_of_its_term() -> None:
+    facts = some_facts(2)
+    facts.progress_m[5] = np.nan
+    with pytest.raises(ValueError, match="reward term progress is not finite for item 5"):
+        Reward()(facts)

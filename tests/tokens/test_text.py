@@ -41,3 +41,10 @@ def test_mirror_swaps_sides_and_comes_back():
     rows = CODEC.encode_instruction(("turn left now", "go straight now"))
     assert np.array_equal(CODEC.mirror(rows), CODEC.encode_instruction(("turn right now", "go straight now")))
     assert np.array_equal(CODEC.mirror(CODEC.mirror(rows)), rows)
+
+
+def test_mirror_keeps_exits_and_swaps_lanes_and_thoughts():
+    rows = CODEC.encode_instruction(("take the second exit now", "change to the left lane ahead"))
+    assert np.array_equal(CODEC.mirror(rows), CODEC.encode_instruction(("take the second exit now", "change to the right lane ahead")))
+    mirrored = tuple(CODEC.decode_thought(row) for row in CODEC.mirror(CODEC.encode_thought(THOUGHTS)))
+    assert None not in mirrored

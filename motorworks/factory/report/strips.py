@@ -1,7 +1,7 @@
-"""Film strips: some frames of a drive, the plan painted on the road, time, speed and chain of thought below."""
+"""Film strips: some frames of a drive, the plan painted on the road, perhaps the same from above, time, speed and chain of thought below."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,25 +54,33 @@ def draw_strip(
     steps: Sequence[int],
     captions: Sequence[str] | None = None,
     frame_width_px: int = 320,
+    inset: Callable[[int], Image.Image] | None = None,
     can_reverse: bool = False,
 ) -> Image.Image:
-    """The chosen steps side by side. `plans` are `[time step]`, one per frame; a caption per chosen step takes the place of the time."""
+    """The chosen steps side by side. `plans` are `[time step]`, one per frame; a caption per chosen step takes the place of the time.
+
+    `inset(step)` draws a picture that lies below the frame of that step, brought to the frame's width: see `report/top_down.py`.
+    """
     if len(plans.accel_mps2) < len(frames):  # the end state has no plan
         frames = frames[: len(plans.accel_mps2)]
     chosen = [min(max(int(step), 0), len(frames) - 1) for step in steps]
     if not chosen:
         raise ValueError("a film strip needs at least one step")
     height_px = round(frame_width_px * frames.shape[1] / frames.shape[2])
+    insets = [_as_wide(inset(step), frame_width_px) for step in chosen] if inset else []
     gap_px, panel_px = 6, 84
-    strip = Image.new("RGB", (len(chosen) * (frame_width_px + gap_px) - gap_px, height_px + panel_px), _PANEL)
+    panel_top = height_px + max((below.height for below in insets), default=0)
+    strip = Image.new("RGB", (len(chosen) * (frame_width_px + gap_px) - gap_px, panel_top + panel_px), _PANEL)
     for place, step in enumerate(chosen):
         left = place * (frame_width_px + gap_px)
         frame = draw_plan(frames[step], plans[step], float(speeds_mps[step]), camera, width_px=frame_width_px, can_reverse=can_reverse)
         strip.paste(frame, (left, 0))
+        if insets:
+            strip.paste(insets[place], (left, height_px))
         title = captions[place] if captions else f"{step * DT_S:.1f} s"
         thought = thoughts[step] if thoughts and step < len(thoughts) else None
         _write_panel(
-            strip, (left, height_px), frame_width_px, f"{title}   {3.6 * float(speeds_mps[step]):.0f} km/h", "" if thought is None else str(thought)
+            strip, (left, panel_top), frame_width_px, f"{title}   {3.6 * float(speeds_mps[step]):.0f} km/h", "" if thought is None else str(thought)
         )
     return strip
 
@@ -116,6 +124,10 @@ def _dense(poses: Float[Array, "pose 3"]) -> Float[Array, "dense 3"]:
         return poses[:1]
     at = np.arange(0.0, along[-1], 0.3)
     return np.stack([np.interp(at, along, np.unwrap(poses[:, 2]) if axis == 2 else poses[:, axis]) for axis in range(3)], axis=-1)
+
+
+def _as_wide(image: Image.Image, width_px: int) -> Image.Image:
+    return image if image.width == width_px else image.resize((width_px, round(image.height * width_px / image.width)), Image.Resampling.BICUBIC)
 
 
 def _write_panel(strip: Image.Image, corner: tuple[int, int], width_px: int, first: str, second: str) -> None:

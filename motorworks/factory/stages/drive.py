@@ -21,6 +21,7 @@ class DriveConfig:
 
     turn: int
     num_drives: int = 10
+    num_staged: int = 4  # of the drives: scenarios of the long tail
     num_agents: int = 12
     disagreement_m: float = 2.0
     threads: int = 2
@@ -29,11 +30,16 @@ class DriveConfig:
 def run(config: DriveConfig, inputs: Inputs, out: Output) -> None:
     """Leaves clips/, drives.pickle (rollouts with the logs' columns), drive.log, events.json and film strips."""
     from motorworks.clips.store import write_clip
+    from motorworks.sim.curriculum import LONG_TAIL, tail_scenarios
     from motorworks.sim.rollout import clip_from_rollout, iterate_rollouts
     from motorworks.sim.seeds import FLEET_SEEDS, town_scenarios
     from motorworks.sim.town import Town
 
-    scenarios = town_scenarios(FLEET_SEEDS[(config.turn - 1) * config.num_drives], config.num_drives, num_agents=config.num_agents)
+    first = FLEET_SEEDS[(config.turn - 1) * config.num_drives]
+    kinds = LONG_TAIL[(config.turn - 1) * config.num_staged % len(LONG_TAIL) :] + LONG_TAIL
+    scenarios = town_scenarios(first, config.num_drives - config.num_staged, num_agents=config.num_agents)
+    staged = first + len(scenarios)
+    scenarios += tail_scenarios(staged, config.num_staged, kinds=kinds, num_agents=config.num_agents) if config.num_staged else []
     policy = _vehicle(config, inputs, out)
     drives: list[dict[str, Any]] = []
     rollouts = []

@@ -13,6 +13,10 @@ from motorworks.factory.fingerprint import digest
 from motorworks.factory.stages.contestants import LAST, NOT_OURS, RELEASED, contestants
 from motorworks.factory.stages.strips import choose_drives, draw_strips
 from motorworks.factory.step import Output
+from motorworks.sim.seeds import held_out_open
+
+TAIL_DRIVERS = ("stand_still", "constant_velocity", RELEASED, "expert")
+TAIL_METRICS = ("route_completion_frac", "driving_score", "success_frac", "at_fault_collision_frac", "epdms_style")
 
 if TYPE_CHECKING:
     from motorworks.datatypes.score import Score
@@ -24,6 +28,7 @@ class EvaluateConfig:
     """Scenarios of held-out towns, one town each; fixed for the project's lifetime by their first seed."""
 
     num_scenarios: int = 16
+    num_tail: int = 31  # staged scenarios of the long tail, the kinds in turn; for TAIL_DRIVERS only
     num_agents: int = 10
     num_envs: int = 16
     open_loop_stride: int = 3
@@ -41,10 +46,9 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     keys = {name: digest({"policy": kinds[name], "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}
     makers = {keys[name]: make for name, (_, make) in policies.items()}
     fields = {key: value for key, value in asdict(config).items() if key != "open_loop_stride"}
-    folders = out.items("policy", list(keys.values()), partial(_drive, config, makers), depends_on=fields)
-    scores: dict[str, list[list[Score]]] = {
-        name: pickle.loads((folder / "scores.pickle").read_bytes()) for name, folder in zip(keys, folders, strict=True)
-    }
+    folders = out.items("policy", list(keys.values()), partial(_drive, config, makers, _scenarios(config)), depends_on=fields)
+    driven = {name: pickle.loads((folder / "drives.pickle").read_bytes()) for name, folder in zip(keys, folders, strict=True)}
+    scores: dict[str, list[list[Score]]] = {name: [drive["scores"] for drive in of] for name, of in driven.items()}
     rows = [asdict(row) for name, found in scores.items() for row in score_rows(found, policy=name, world="town")]
     models = [name for name in scores if name not in (*NOT_OURS, LAST)]
     rivals = [name for name in (LAST, "stand_still", "constant_velocity", "expert") if name in scores]
@@ -53,6 +57,7 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     per_scenario = {name: [{score.metric: score.value for score in of if score.valid} for of in found] for name, found in scores.items()}
     for name, value in (("scores", rows), ("paired", paired), ("per_scenario", per_scenario)):
         (out.path / f"{name}.json").write_text(json.dumps(value, indent=1))
+    _long_tail(config, {name: (keys[name], makers[keys[name]]) for name in TAIL_DRIVERS}, driven, fields, out)
     open_rows = open_loop_rows(inputs, stride=config.open_loop_stride, threads=config.threads)
     (out.path / "open_loop.json").write_text(json.dumps(open_rows, indent=1))
     completion = [of.get("route_completion_frac", 0.0) for of in per_scenario[RELEASED]]
@@ -76,15 +81,49 @@ def _scenarios(config: EvaluateConfig) -> list[Any]:
     return town_scenarios(FIRST_HELD_OUT_SEED, config.num_scenarios, num_agents=config.num_agents)
 
 
-def _drive(config: EvaluateConfig, makers: "dict[str, Callable[[], Policy]]", key: str, folder: Path) -> None:
-    """One policy over all scenarios."""
+def _tail(config: EvaluateConfig) -> list[Any]:
+    """Held-out towns of their own, apart from those of ordinary traffic."""
+    from motorworks.sim.curriculum import tail_scenarios
+    from motorworks.sim.seeds import FIRST_HELD_OUT_SEED
+
+    with held_out_open("evaluate"):
+        return tail_scenarios(FIRST_HELD_OUT_SEED + 1000, config.num_tail, num_agents=config.num_agents)
+
+
+def _drive(config: EvaluateConfig, makers: "dict[str, Callable[[], Policy]]", scenarios: list[Any], key: str, folder: Path) -> None:
+    """One policy over scenarios: scores, failures, and where each drive belongs."""
     from motorworks.metrics.closed_loop import score_rollout
+    from motorworks.metrics.failures import explain_failures
     from motorworks.sim.rollout import roll_out
     from motorworks.sim.town import Town
 
     policy = makers[key]()
-    rollouts = roll_out(Town(min(config.num_envs, config.num_scenarios), threads=config.threads), policy, _scenarios(config), keep_plans=True)
-    (folder / "scores.pickle").write_bytes(pickle.dumps([score_rollout(rollout) for rollout in rollouts]))
+    with held_out_open("evaluate"):
+        rollouts = roll_out(Town(min(config.num_envs, len(scenarios)), threads=config.threads), policy, scenarios, keep_plans=True)
+    rows = [{"scores": score_rollout(r), "failures": explain_failures(r), "kind": r.scenario.kind, "tags": r.tags} for r in rollouts]
+    (folder / "drives.pickle").write_bytes(pickle.dumps(rows))
+
+
+def _long_tail(
+    config: EvaluateConfig, drivers: "dict[str, tuple[str, Callable[[], Policy]]]", driven: dict[str, Any], fields: dict[str, Any], out: Output
+) -> None:
+    """Leaves by_scenario.json and by_odd.json (ordinary drives and the long tail together) and failures.json, for a few drivers."""
+    from motorworks.metrics.tables import per_odd_rows, per_scenario_rows
+
+    makers = dict(drivers.values())
+    run = partial(_drive, config, makers, _tail(config) if config.num_tail else [])
+    folders = out.items("tail", list(makers), run, depends_on=fields) if config.num_tail else []
+    tail = {key: pickle.loads((folder / "drives.pickle").read_bytes()) for key, folder in zip(makers, folders, strict=False)}
+    by_scenario, by_odd, failures = [], [], []
+    for name, (key, _) in drivers.items():
+        drives = driven[name] + tail.get(key, [])
+        scores = [drive["scores"] for drive in drives]
+        by_scenario += per_scenario_rows(scores, [drive["kind"] for drive in drives], policy=name, world="town", metrics=TAIL_METRICS)
+        by_odd += per_odd_rows(scores, [drive["tags"] for drive in drives], policy=name, world="town", metrics=TAIL_METRICS)
+        failures += [{"policy": name, **asdict(one), "text": one.text} for drive in drives for one in drive["failures"]]
+    for name, rows in (("by_scenario", by_scenario), ("by_odd", by_odd)):
+        (out.path / f"{name}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    (out.path / "failures.json").write_text(json.dumps(failures, indent=1))
 
 
 def _film(config: EvaluateConfig, policy: "Policy", completion_frac: list[float], out: Output) -> None:
@@ -93,5 +132,6 @@ def _film(config: EvaluateConfig, policy: "Policy", completion_frac: list[float]
     from motorworks.sim.town import Town
 
     scenarios = [_scenarios(config)[index] for index in choose_drives(completion_frac)]
-    drives = iterate_rollouts(Town(1), policy, scenarios, keep_frames=True, keep_plans=True)
-    draw_strips(out, (rollout for _, rollout in drives))
+    with held_out_open("evaluate"):
+        drives = iterate_rollouts(Town(1), policy, scenarios, keep_frames=True, keep_plans=True)
+        draw_strips(out, (rollout for _, rollout in drives))

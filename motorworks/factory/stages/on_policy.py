@@ -27,6 +27,7 @@ class OnPolicyConfig:
     num_envs: int = 16
     num_towns: int = 64
     num_agents: tuple[int, int] = (6, 14)
+    staged_frac: float = 0.2  # of the fresh scenarios: the long tail
     known_share: float = 0.2  # of what is drawn was known before (curated clips), so that real roads and words are not forgotten
     last_fit: FitConfig | None = None  # of the last round, which may learn for longer, and words again
     stride: int = 2
@@ -119,5 +120,7 @@ def fresh_world(config: OnPolicyConfig, inputs: Any) -> "tuple[World, Iterator[S
     from motorworks.sim.town import Town
 
     mined = [Scenario(**row) for artifact in inputs.many("mined") for row in json.loads((artifact.path / "scenarios.json").read_text())]
-    scenarios = draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents, mined=mined)
+    scenarios = draw_scenarios(
+        TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents, mined=mined, staged_frac=config.staged_frac
+    )
     return Town(config.num_envs, threads=config.threads), scenarios

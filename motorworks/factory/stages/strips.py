@@ -18,8 +18,12 @@ def choose_drives(completion_frac: list[float], *, num_worst: int = 3) -> list[i
 
 def draw_strips(out: Output, rollouts: "Iterable[Rollout]") -> None:
     """Leaves strips/ and strips.json; every rollout needs its frames and plans."""
+    from functools import partial
+
     from motorworks.factory.report.strips import draw_strip, pick_steps
+    from motorworks.factory.report.top_down import draw_top_down
     from motorworks.factory.town_camera import town_camera
+    from motorworks.sim.ground import build_town
 
     camera = town_camera()
     (out.path / "strips").mkdir()
@@ -29,7 +33,8 @@ def draw_strips(out: Output, rollouts: "Iterable[Rollout]") -> None:
             raise ValueError(f"{rollout.scenario.name}: a film strip needs frames and plans; roll out with keep_frames and keep_plans")
         last, good = len(rollout.plans.accel_mps2) - 1, rollout.outcome == "completed"
         steps = pick_steps(last + 1) if good else pick_steps(last + 1, around=last)
-        strip = draw_strip(rollout.frames, rollout.plans, rollout.speed_mps, rollout.thoughts, camera, steps=steps)
+        inset = partial(draw_top_down, build_town(rollout.scenario.town_seed), rollout, size_px=(320, 200), m_per_px=0.2)
+        strip = draw_strip(rollout.frames, rollout.plans, rollout.speed_mps, rollout.thoughts, camera, steps=steps, inset=inset)
         file = f"strips/{rollout.scenario.name}.jpg"
         strip.save(out.path / file, quality=85)
         share = min(float(rollout.progress_m.max()) / rollout.route_length_m, 1.0)

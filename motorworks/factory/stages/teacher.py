@@ -26,6 +26,7 @@ class TeacherConfig:
     num_round_steps: int = 256
     num_clone_steps: int = 1000
     num_towns: int = 64
+    staged_frac: float = 0.2  # of the episodes
     width: int = 128
     lr: float = 3e-4
     threads: int = 2
@@ -49,8 +50,9 @@ def run(config: TeacherConfig, inputs: Inputs, out: Output) -> None:
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     world, towns = Town(config.num_envs, renders=False, threads=config.threads), TRAIN_SEEDS[: config.num_towns]
-    model, cloned = _warm_start(config, world, draw_scenarios(towns, seed=config.seed))
-    env = DrivingEnv(world, draw_scenarios(towns, seed=config.seed + 1), encode=SceneCodec().encode, drive=actions_to_trajectory, reward=Reward())
+    model, cloned = _warm_start(config, world, draw_scenarios(towns, seed=config.seed, staged_frac=config.staged_frac))
+    drives = draw_scenarios(towns, seed=config.seed + 1, staged_frac=config.staged_frac)
+    env = DrivingEnv(world, drives, encode=SceneCodec().encode, drive=actions_to_trajectory, reward=Reward())
     settings = PPOConfig(num_iterations=config.num_iterations, horizon=config.horizon, lr=config.lr, seed=config.seed)
     speed = 0.0
 

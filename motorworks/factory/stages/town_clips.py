@@ -19,14 +19,19 @@ class TownClipsConfig:
     num_recordings: int
     num_towns: int = 24
     num_agents: tuple[int, int] = (6, 14)
+    staged_frac: float = 0.25  # of the long tail
     perturbed_frac: float = 0.75  # of the recordings; the others are the expert untouched
     num_envs: int = 16
     threads: int = 2
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.num_recordings, self.num_towns, self.num_envs, self.threads) < 1 or not 0 <= self.perturbed_frac <= 1:
-            raise ValueError(f"counts must be positive and perturbed_frac in [0, 1]: {self}")
+        if (
+            min(self.num_recordings, self.num_towns, self.num_envs, self.threads) < 1
+            or not 0 <= self.perturbed_frac <= 1
+            or not 0 <= self.staged_frac <= 1
+        ):
+            raise ValueError(f"counts must be positive and perturbed_frac and staged_frac in [0, 1]: {self}")
 
 
 def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
@@ -68,4 +73,5 @@ def _scenarios(config: TownClipsConfig, inputs: Inputs) -> "Sequence[Scenario]":
     if mined:
         rows = [row for artifact in mined for row in json.loads((artifact.path / "scenarios.json").read_text())]
         return list(dict.fromkeys(Scenario(**row) for row in rows))[: config.num_recordings]
-    return list(islice(draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents), config.num_recordings))
+    fresh = draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents, staged_frac=config.staged_frac)
+    return list(islice(fresh, config.num_recordings))
