@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two threads on small arrays beside a busy neighbour are several times slower than one.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: setup run test check smoke golden bench odd gpu size
+.PHONY: setup run test check smoke golden bench odd expert gpu size
 .DEFAULT_GOAL := run
 
 setup: .venv/.stamp
@@ -15,7 +15,7 @@ setup: .venv/.stamp
 .venv/.stamp: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "motorworks needs Python 3.11 or 3.12 with venv; none was found. Try: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[factory,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[factory,dev,worlds,sumo]'
 	@touch $@
 
 run: setup
@@ -41,6 +41,9 @@ bench: setup
 
 odd: setup
 	$(ONE_THREAD) $(BIN)/python -m motorworks.factory.odd
+
+expert: setup
+	$(ONE_THREAD) $(BIN)/python -m motorworks.factory.expert_exam
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu

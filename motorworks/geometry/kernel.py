@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
+import numba
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ROOMS = ("geometry", "datatypes", "bodies", "policy", "sim")  # where kernels, and the constants they freeze, are written
@@ -23,7 +23,7 @@ def _cache_folder() -> Path:
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    config.CACHE_DIR = str(_cache_folder())
+    setattr(numba.config, "CACHE_DIR", str(_cache_folder()))  # noqa: B010 - not in its stubs
 
 
 def kernel(function: Any) -> Any:
@@ -32,4 +32,5 @@ def kernel(function: Any) -> Any:
     Without Numba's memory runtime: counting references to some thirty arrays in every call of a small function made traffic ten times slower.
     So nothing may be allocated inside, as on a GPU: "NRT required but not enabled" means an array expression or a copy of a row; loop instead.
     """
-    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+    return numba.njit(**options)(function)

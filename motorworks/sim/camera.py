@@ -1,6 +1,6 @@
 """The town's cameras: kernels that draw the pictures of a rig for a share of the environments, and what each pixel shows.
 
-A picture is made in this order: sky and ground, night, shadows and pools of light, things from far to near, then the lens. All colours are
+A picture is made in this order: depth of walls, sky and ground where they are not, night, shadows and pools of light, things from far to near, then the lens. All colours are
 worked out per environment at its reset (camera_palette), all geometry of pixels once per rig (camera_tables).
 """
 
@@ -171,17 +171,17 @@ def draw_picture(
         for v in range(first, end):
             for u in range(canvas.frame.shape[1]):
                 canvas.tags[v, u] = 0
+    height, width = canvas.frame.shape[0], canvas.frame.shape[1]
+    scenery, num_scenery = towns.scenery[slot], towns.num_scenery[slot]
+    num = gather(canvas.eye, width, height, scenery, num_scenery, agents, town, ego_slot, order, keys)
+    hide(canvas, num, order, scenery, num_scenery, agents, town, cover)
     draw_backdrop(
-        canvas.frame, first, end, pose, towns.paint[slot], cams.ground[camera], cams.extent[camera], cams.taps[camera], cams.level[camera],
+        canvas.frame, canvas.inverse_depth, first, end, pose, towns.paint[slot], cams.ground[camera], cams.extent[camera], cams.taps[camera], cams.level[camera],
         cams.reach[camera], cams.sky[camera], canvas.grain, things.textures.clouds, palettes.ground[town], palettes.sky[town],
         palettes.skyline[town], palettes.trees[town], things.shares, PAINT_M_PER_PX,
     )  # fmt: skip
     if lights[tint.NIGHT] > 0.5:
         darken_ground(canvas.frame, first, end, cams.taps[camera], cams.beam[camera], lights[tint.DARKNESS])
-    height, width = canvas.frame.shape[0], canvas.frame.shape[1]
-    scenery, num_scenery = towns.scenery[slot], towns.num_scenery[slot]
-    num = gather(canvas.eye, width, height, scenery, num_scenery, agents, town, ego_slot, order, keys)
-    hide(canvas.eye, num, order, scenery, num_scenery, agents, town, cover)
     _draw_things(canvas, num, order, keys, scenery, num_scenery, towns.signals[slot], agents, town, lights, palettes.paints[town], things)
 
 

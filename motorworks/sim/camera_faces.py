@@ -6,8 +6,9 @@ import numpy as np
 
 from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
-from motorworks.sim.camera_palette import FIRST_GLOWING, FOG_STEP_M, FOG_STEPS, OWN, OWN_DARK
-from motorworks.sim.camera_texels import NOTHING, PLAIN, WALL, texel
+from motorworks.sim.camera_palette import FIRST_GLOWING, FOG_STEP_M, FOG_STEPS, OWN_DARK
+from motorworks.sim.camera_texels import texel
+from motorworks.sim.camera_vehicles import NOTHING, PLAIN, WALL
 
 NEAR_M = 0.25
 MAX_CORNERS = 12
@@ -167,49 +168,50 @@ def draw_quad(canvas: Canvas, sign: float, style: int, own: int, side: int, hard
 def _draw_row(
     canvas: Canvas, v: int, u_from: int, u_to: int, left: float, right: float, left2: float, right2: float, style: int, own: int, side: int
 ) -> None:
-    face, view, tints, depth, frame = canvas.face, canvas.eye, canvas.tints, canvas.inverse_depth, canvas.frame
-    iz, s_at, t_at = face[IZ] + v * face[IZ + 2], face[S_AT] + v * face[S_AT + 2], face[T_AT] + v * face[T_AT + 2]
+    face, view, tints, depth, frame, fog, grain = (
+        canvas.face, canvas.eye, canvas.tints, canvas.inverse_depth, canvas.frame, canvas.fog, canvas.grain,
+    )  # fmt: skip
+    # into locals: the compiler cannot know that writing a pixel leaves these arrays alone
+    iz, iz_u = face[IZ] + v * face[IZ + 2], face[IZ + 1]
+    s_at, s_u, s_zero, length = face[S_AT] + v * face[S_AT + 2], face[S_AT + 1], face[S_ZERO], face[LENGTH]
+    t_at, t_u, t_zero, height = face[T_AT] + v * face[T_AT + 2], face[T_AT + 1], face[T_ZERO], face[HEIGHT]
     # pixels from full_from to full_to are covered whole
     full_from, full_to = int(np.ceil(min(max(left, left2), 1e6))), int(np.floor(max(min(right, right2), -1.0)))
     least, most, value, clock, kind = face[LEAST_IZ], face[MOST_IZ], int(face[VALUE]), int(view[CLOCK]), int(face[KIND])
     on = view[ON] > 0 and (style != WALL or view[AMBIENT] < 0.4)  # windows are lit at night only
     shade, swing, light, tag, labelled = face[SHADE], face[SWING], face[LIGHT], int(face[TAG]), canvas.rows[2] > 0
-    per_m = 1.0 / FOG_STEP_M
+    own_r, own_g, own_b, haze_r, haze_g, haze_b = face[OWN_R], face[OWN_G], face[OWN_B], view[HAZE_R], view[HAZE_G], view[HAZE_B]
+    if own > OWN_DARK:
+        own_r, own_g, own_b = tints[own, 0], tints[own, 1], tints[own, 2]
+    own_light = 0.55 * light if own == OWN_DARK else light if own < FIRST_GLOWING else 1.0
+    sun_right, sun_up, per_m = view[SUN_RIGHT], -view[SUN_DOWN], 1.0 / FOG_STEP_M
     for u in range(u_from, u_to):
-        inverse = min(max(iz + u * face[IZ + 1], least), most)
+        inverse = min(max(iz + u * iz_u, least), most)
         if inverse < 0.999 * depth[v, u]:
             continue
         z = 1.0 / inverse
-        what, gain = own, 1.0
+        red, green, blue, gain = own_r, own_g, own_b, own_light
         if style != PLAIN:
-            s, t = (s_at + u * face[S_AT + 1]) * z - face[S_ZERO], (t_at + u * face[T_AT + 1]) * z - face[T_ZERO]
-            s, t = min(max(s, 0.0), face[LENGTH]), min(max(t, 0.0), face[HEIGHT])
-            what, gain = texel(
-                style, s, t, face[LENGTH], face[HEIGHT], side, kind, value, clock, shade, swing, on, view[SUN_RIGHT], -view[SUN_DOWN], canvas.grain
-            )
+            s, t = min(max((s_at + u * s_u) * z - s_zero, 0.0), length), min(max((t_at + u * t_u) * z - t_zero, 0.0), height)
+            what, share = texel(style, s, t, length, height, side, kind, value, clock, shade, swing, on, sun_right, sun_up, grain)
             if what == NOTHING:
                 continue
-            if what == OWN:
-                what = own
-        if what < FIRST_GLOWING:
-            gain *= light
-        left_over = canvas.fog[min(int(z * per_m), FOG_STEPS - 1)]
+            if what > OWN_DARK:
+                red, green, blue = tints[what, 0], tints[what, 1], tints[what, 2]
+                gain = share * (light if what < FIRST_GLOWING else 1.0)
+            else:
+                gain *= share * (0.55 if what == OWN_DARK else 1.0)
+        left_over = fog[np.uint64(min(int(z * per_m), FOG_STEPS - 1))]
         veil, gain = 1.0 - left_over, gain * left_over
-        if what <= OWN_DARK:
-            gain *= 0.55 if what == OWN_DARK else 1.0
-            red, green, blue = face[OWN_R] * gain, face[OWN_G] * gain, face[OWN_B] * gain
-        else:
-            red, green, blue = tints[what, 0] * gain, tints[what, 1] * gain, tints[what, 2] * gain
-        red, green, blue = red + view[HAZE_R] * veil, green + view[HAZE_G] * veil, blue + view[HAZE_B] * veil
+        red, green, blue = min(red * gain + haze_r * veil, 255.0), min(green * gain + haze_g * veil, 255.0), min(blue * gain + haze_b * veil, 255.0)
         if u < full_from or u >= full_to:
             share = 0.5 * (max(0.0, min(right, u + 1.0) - max(left, np.float64(u))) + max(0.0, min(right2, u + 1.0) - max(left2, np.float64(u))))
-            red, green, blue = red * share, green * share, blue * share
             rest = 1.0 - share
-            red, green, blue = red + frame[v, u, 0] * rest, green + frame[v, u, 1] * rest, blue + frame[v, u, 2] * rest
+            red, green, blue = red * share + frame[v, u, 0] * rest, green * share + frame[v, u, 1] * rest, blue * share + frame[v, u, 2] * rest
             if share < 0.5:
-                frame[v, u, 0], frame[v, u, 1], frame[v, u, 2] = int(min(red, 255.0)), int(min(green, 255.0)), int(min(blue, 255.0))
+                frame[v, u, 0], frame[v, u, 1], frame[v, u, 2] = int(red), int(green), int(blue)
                 continue
-        frame[v, u, 0], frame[v, u, 1], frame[v, u, 2] = int(min(red, 255.0)), int(min(green, 255.0)), int(min(blue, 255.0))
+        frame[v, u, 0], frame[v, u, 1], frame[v, u, 2] = int(red), int(green), int(blue)
         depth[v, u] = inverse
         if labelled:
             canvas.tags[v, u] = tag

@@ -1,4 +1,7 @@
-"""What a house hides need not be drawn: for each column of a level camera, how high houses reach and how near they are."""
+"""What a house hides need not be drawn: for each column of a level camera, how high houses reach and how near they are.
+
+The pixels that walls fill whole get their depth before anything is drawn, so that neither ground nor farther things are worked out there.
+"""
 
 import numpy as np
 
@@ -6,6 +9,7 @@ from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
 from motorworks.sim import camera_faces as at
 from motorworks.sim.agents import Agents
+from motorworks.sim.camera_faces import Canvas
 from motorworks.sim.ground import BUILDING, LAMP_POST
 
 _ROOF_M = 3.3
@@ -37,8 +41,22 @@ def _front(eye: Array, row: Array, k: int) -> tuple[float, float, float, float]:
 
 
 @kernel
-def _cover(eye: Array, row: Array, cover: Array) -> None:
+def _fill(canvas: Canvas, u: int, near0: float, near1: float, rise: float) -> None:
+    """Depth of a wall in a column that it fills whole, with 1 / distance at the column's two sides; a little far, so that the wall is still drawn."""
+    depth, centre = canvas.inverse_depth, canvas.eye[at.CENTRE_V]
+    top = centre + max(rise * near0, rise * near1)
+    bottom = centre + canvas.eye[at.FOCAL] * canvas.eye[at.CAM_Z] * min(near0, near1)
+    inverse = np.float32(0.998 * 0.5 * (near0 + near1))
+    first, end = max(int(np.ceil(max(top + 1e-3, -1.0))), canvas.rows[0]), min(int(np.floor(min(bottom - 1e-3, 1e6))), canvas.rows[1])
+    for v in range(first, end):
+        if depth[v, u] < inverse:
+            depth[v, u] = inverse
+
+
+@kernel
+def _cover(canvas: Canvas, row: Array, cover: Array) -> None:
     """Enter a house; columns that it fills in part do not count."""
+    eye = canvas.eye
     least, most, width = 1e9, -1e9, cover.shape[1]
     for k in range(4):
         left, right, _, _ = _front(eye, row, k)
@@ -56,11 +74,18 @@ def _cover(eye: Array, row: Array, cover: Array) -> None:
             top = eye[at.CENTRE_V] + rise * near
             if top < cover[0, u]:
                 cover[0, u], cover[1, u] = top, 0.98 * near
+            if u > left + 1e-3 and u + 1 < right - 1e-3:
+                half = 0.5 / (right - left) * (near1 - near0)
+                _fill(canvas, u, near - half, near + half, rise)
 
 
 @kernel
-def hide(eye: Array, num: int, order: Array, scenery: Array, num_scenery: int, agents: Agents, town: int, cover: Array) -> None:
-    """Turn `order[rank]` into -1 - itself where houses hide the thing whole. `cover` [2, column]: top row and 1 / distance; scratch."""
+def hide(canvas: Canvas, num: int, order: Array, scenery: Array, num_scenery: int, agents: Agents, town: int, cover: Array) -> None:
+    """Turn `order[rank]` into -1 - itself where houses hide the thing whole, and enter the depth of walls.
+
+    `cover` [2, column]: top row and 1 / distance; scratch.
+    """
+    eye = canvas.eye
     if abs(eye[at.UP_RIGHT]) > 1e-6 or abs(eye[at.UP_AHEAD]) > 1e-6:
         return
     for u in range(cover.shape[1]):
@@ -92,4 +117,4 @@ def hide(eye: Array, num: int, order: Array, scenery: Array, num_scenery: int, a
                 order[rank] = -1 - i
                 continue
         if a < 0 and scenery[i, 6] == BUILDING:
-            _cover(eye, scenery[i], cover)
+            _cover(canvas, scenery[i], cover)

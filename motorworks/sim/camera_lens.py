@@ -95,7 +95,7 @@ def _soil(canvas: Canvas, dirt: float, seed: int, camera: int, light: float) -> 
     width, height = canvas.frame.shape[1], canvas.frame.shape[0]
     for i in range(int(3 + 26 * dirt)):
         word = mix(seed + 977 * camera, i)
-        size = (0.012 + 0.075 * share_of(word, 2) ** 2) * width * (0.7 + 0.6 * dirt)
+        size = (0.008 + 0.075 * share_of(word, 2) ** 2) * width * (0.35 + 0.95 * dirt)
         alpha = min(0.95, (0.35 + 0.6 * share_of(word, 3)) * (0.45 + 0.7 * dirt))
         tone = (70.0 + 50.0 * share_of(word, 3)) * light
         _blob(

@@ -11,6 +11,7 @@ from motorworks.sim.camera_things import SHADOW_M, stand, to_camera
 from motorworks.sim.codes import BUILDING, HEDGE, LAMP_POST, TREE
 
 _CONTACT = 0.6
+_RINGS = 7  # of a pool of light: many faint ones, so that no edge shows
 
 
 @kernel
@@ -58,8 +59,8 @@ def shade_scenery(canvas: Canvas, row: Array, distance: float, lights_shadow: fl
     if kind == LAMP_POST:
         if night and distance < 90.0:
             c, s = np.cos(row[2]), np.sin(row[2])
-            for ring in range(3):
-                darken(canvas, _disc(canvas, row[0] + 1.4 * c, row[1] + 1.4 * s, 2.2 + 2.3 * ring, 0.0, 0.0), 1.5)
+            for ring in range(_RINGS):
+                darken(canvas, _disc(canvas, row[0] + 1.4 * c, row[1] + 1.4 * s, 1.4 + 0.85 * ring, 0.0, 0.0), 1.19)
         return
     if distance > SHADOW_M:
         return
@@ -84,10 +85,10 @@ def shade_agent(canvas: Canvas, agents: Agents, env: int, a: int, distance: floa
     half_l, half_w, height, kind = 0.5 * agents.length[env, a], 0.5 * agents.width[env, a], agents.height[env, a], agents.kind[env, a]
     if night and kind <= CYCLIST and distance < 80.0:
         c, s = np.cos(yaw), np.sin(yaw)
-        for ring in range(3):
-            reach = (7.0 + 4.0 * ring) * (0.4 if kind == CYCLIST else 1.0)
+        for ring in range(_RINGS):
+            reach = (5.0 + 1.5 * ring) * (0.4 if kind == CYCLIST else 1.0)
             ahead = half_l + 0.5 + 0.5 * reach
-            darken(canvas, _sweep(canvas, x + c * ahead, y + s * ahead, yaw, 0.5 * reach, 1.0 + 0.5 * ring, 0.0, 0.0), 1.55)
+            darken(canvas, _sweep(canvas, x + c * ahead, y + s * ahead, yaw, 0.5 * reach, 0.8 + 0.2 * ring, 0.0, 0.0), 1.205)
     if distance > SHADOW_M:
         return
     if lights_shadow > 0.03:

@@ -7,7 +7,7 @@ from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
 from motorworks.sim import camera_faces as at
 from motorworks.sim import camera_palette as tint
-from motorworks.sim import camera_texels as style
+from motorworks.sim import camera_vehicles as style
 from motorworks.sim.agents import ABSENT, BRAKING, SIREN, Agents
 from motorworks.sim.camera_faces import Canvas, draw_quad, glow
 from motorworks.sim.codes import BOLLARD, BUILDING, HEDGE, LAMP_POST, SIGN, SIGNAL_HEAD, TREE

@@ -30,7 +30,7 @@ def add_crossed_road(book: LaneBook, furniture: Furniture, road: RoadPlan, line:
         add_road(book, before, road.num_lanes, road.parking, limit, start, a, extend(cut(line, 0.0, at_m), start.walk_at_m, 0.0)),
         add_road(book, after, road.num_lanes, road.parking, limit, b, end, extend(cut(line, at_m, length_of(line)), 0.0, end.walk_at_m)),
     ]
-    furniture.strokes += [replace(strokes[0], lead_m=(start.lead_m, 0.0)), replace(strokes[1], lead_m=(0.0, end.lead_m))]
+    furniture.strokes.extend([replace(strokes[0], lead_m=(start.lead_m, 0.0)), replace(strokes[1], lead_m=(0.0, end.lead_m))])
     furniture.strokes.append(Stroke(line=middle, num_lanes=road.num_lanes, parking=road.parking, lead_m=(0.0, 0.0), marks=NO_MARKS))
     ways = _add_ways(book, node, middle, a, b)
     for walk_in, walk_out in ((a.walk_in, b.walk_out), (b.walk_in, a.walk_out)):

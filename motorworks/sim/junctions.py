@@ -36,7 +36,7 @@ class Way:
     turn: int
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Furniture:
     """What stands and is painted at junctions, collected while a town is built."""
 

@@ -1,7 +1,6 @@
 """Collects a town's lanes while it is built, and packs them into flat arrays."""
 
-from dataclasses import dataclass, field
-
+import msgspec
 import numpy as np
 
 from motorworks.geometry.array import Array
@@ -11,8 +10,7 @@ SHOULDER_M = 0.5  # paved beyond the outermost lane
 LATERAL_ACCEL_MPS2 = 2.0  # comfortable, for the speeds that traffic takes bends at
 
 
-@dataclass(kw_only=True)
-class LaneRow:
+class LaneRow(msgspec.Struct, kw_only=True):
     """One lane before it is packed."""
 
     line: Array  # [point, 4] x, y, yaw, curvature
@@ -30,8 +28,8 @@ class LaneRow:
     left_own_m: float = LANE_WIDTH_M / 2
     right_room_m: float = LANE_WIDTH_M / 2 + SHOULDER_M
     on_ring: bool = False
-    next: list[int] = field(default_factory=list)
-    rivals: dict[int, bool] = field(default_factory=dict)  # rival: whether this one gives way to it
+    next: list[int] = msgspec.field(default_factory=list)
+    rivals: dict[int, bool] = msgspec.field(default_factory=dict)  # rival: whether this one gives way to it
 
 
 class LaneBook:

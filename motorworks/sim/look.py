@@ -112,7 +112,7 @@ def draw_look(
     visibility = float(np.exp(rng.uniform(*np.log(CLEAR_M))))
     daylight, exposure = float(rng.uniform(0.85, 1.12)), float(rng.uniform(0.9, 1.12))
     warm, tint = float(rng.uniform(-0.05, 0.05)), float(rng.uniform(-0.03, 0.03))
-    speck, noise = _maybe(rng, 0.25, 0.03, 0.15), float(rng.uniform(0.0, 3.0))
+    speck, noise = _maybe(rng, 0.12, 0.02, 0.08), float(rng.uniform(0.0, 3.0))
     azimuth, dirt_seed, noise_seed = rng.uniform(-np.pi, np.pi), rng.integers(2**31), rng.integers(2**31)
     dropout_kind = int(rng.integers(3))
     if low_sun:

@@ -202,3 +202,20 @@ def way_round(lanes: Lanes, agents: Agents, a: int, slower_mps: float) -> float:
     if crosses and agents.offset[a] < 0.5 * left and _comes_towards(agents, a, c, s, 28.0):
         return 0.0
     return left
+
+
+@kernel
+def side_is_free(agents: Agents, a: int, side: float) -> bool:
+    """Whether nobody is so near beside an agent, on the left (`side` 1) or right (-1), that moving over would press them."""
+    c, s = np.cos(agents.pose[a, 2]), np.sin(agents.pose[a, 2])
+    for b in range(len(agents.mode)):
+        if b == a or agents.mode[b] == ABSENT:
+            continue
+        dx, dy = agents.pose[b, 0] - agents.pose[a, 0], agents.pose[b, 1] - agents.pose[a, 1]
+        lon, lat = c * dx + s * dy, side * (-s * dx + c * dy)
+        near = (agents.length[a] + agents.length[b]) / 2
+        apart = (agents.width[a] + agents.width[b]) / 2
+        # who comes up from behind gets more room than who is ahead
+        if -near - 1.0 - 0.7 * max(agents.speed[b] - agents.speed[a], 0.0) < lon < near + 0.3 and 0.3 < lat < apart + 0.9:
+            return False
+    return True

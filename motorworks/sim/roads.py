@@ -1,8 +1,9 @@
 """Roads as geometry: centrelines, cross-sections, lanes and pavements, and the arms by which they meet a node."""
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from jaxtyping import Float
 
@@ -66,8 +67,7 @@ def pose_on(line: Line, at_m: float, *, backward: bool = False) -> Float[Array, 
     return pose
 
 
-@dataclass(kw_only=True)
-class Arm:
+class Arm(msgspec.Struct, kw_only=True):
     """One road's end at a node. `pose` stands on the centre line at the stop line and looks away from the node."""
 
     pose: Float[Array, " 3"]
@@ -76,8 +76,8 @@ class Arm:
     limit_mps: float
     in_half_m: float  # centre line to the kerb right of those who arrive
     out_half_m: float
-    arriving: list[int] = field(default_factory=list)  # lanes, left to right
-    leaving: list[int] = field(default_factory=list)
+    arriving: list[int] = msgspec.field(default_factory=list)  # lanes, left to right
+    leaving: list[int] = msgspec.field(default_factory=list)
     walk_in: tuple[int, int] = (-1, -1)  # on the arriving side: the pavement lane that ends here, the one that begins here
     walk_out: tuple[int, int] = (-1, -1)
     approach: Line | None = None  # the centre line that comes here, for signs before the stop line

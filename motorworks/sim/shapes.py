@@ -5,7 +5,7 @@ import numpy as np
 from motorworks.datatypes.agent import AGENT_KINDS, BARRIER, BUS, CAR, CONE, CYCLIST, DEBRIS, EMERGENCY, TRUCK, VAN
 from motorworks.geometry.array import Array
 from motorworks.sim import camera_palette as tint
-from motorworks.sim import camera_texels as style
+from motorworks.sim import camera_vehicles as style
 
 # columns of a box: back, front, right, left of its base in half sizes (-1 .. 1); bottom, top in heights; the same four of its top;
 # styles of sides, front, back, top; tint where a style leaves it open

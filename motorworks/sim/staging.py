@@ -1,7 +1,7 @@
 """Setting up one environment: a route, ordinary traffic, light and weather, and what the scenario's generator adds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,35 +16,24 @@ from motorworks.sim.seeds import check_open
 FIND_TRIES = 300
 
 
-@dataclass(kw_only=True)
 class Stage:
     """What a generator works on: it may replace the route before anyone is placed, then add agents, weather, faults and tags."""
 
-    town: TownMap
-    scenario: Scenario
-    rng: np.random.Generator
-    agents: Agents
-    first_slot: int
-    route: Route = field(init=False)
-    crowd: Crowd = field(init=False)
-    look: dict[str, float] = field(default_factory=dict)  # conditions forced on draw_look
-    tags: set[str] = field(default_factory=set)
-    late_hints: bool = False  # the route hint comes only when the manoeuvre begins
-    parks: bool = True  # cars are parked along the route
-    grip: float = 1.0  # friction coefficient of the road
-    time_s: float = 0.0  # allowed beyond the ordinary
-    num_agents: int = 0
-    known: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.num_agents = self.scenario.num_agents
-        self.known = dict(self.scenario.params)
-        self.set_route(plan_route(self.town.network, self.scenario, self.rng))
+    def __init__(self, town: TownMap, scenario: Scenario, rng: np.random.Generator, agents: Agents, first_slot: int) -> None:
+        self.town, self.scenario, self.rng, self.agents, self.first_slot = town, scenario, rng, agents, first_slot
+        self.look: dict[str, float] = {}  # conditions forced on draw_look
+        self.tags: set[str] = set()
+        self.late_hints = False  # the route hint comes only when the manoeuvre begins
+        self.parks = True  # cars are parked along the route
+        self.grip = 1.0  # friction coefficient of the road
+        self.time_s = 0.0  # allowed beyond the ordinary
+        self.num_agents = scenario.num_agents
+        self.known = dict(scenario.params)
+        self.set_route(plan_route(town.network, scenario, rng))
 
     def set_route(self, route: Route) -> None:
         """Drive this one; nobody is placed yet."""
-        self.route = route
-        self.crowd = Crowd(self.town.network, route, self.agents, self.rng, self.first_slot)
+        self.route, self.crowd = route, Crowd(self.town.network, route, self.agents, self.rng, self.first_slot)
 
     def value(self, name: str, easy: float, hard: float, *, least: float | None = None, most: float | None = None) -> float:
         """A parameter between easy and hard by difficulty, a little jittered; or as the scenario says, within [least, most]."""

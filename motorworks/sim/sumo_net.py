@@ -50,7 +50,7 @@ class NetConnection:
     link: int
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Net:
     """What a town needs of a net file."""
 

@@ -6,11 +6,11 @@ from motorworks.datatypes.agent import EMERGENCY, FIRST_WALKER
 from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
 from motorworks.sim.acts import play
-from motorworks.sim.agents import ABSENT, BRAKING, LANE, LEFT_BLINK, POLICY, RIGHT_BLINK, SIREN, Agents
+from motorworks.sim.agents import ABSENT, BRAKING, LANE, LEFT_BLINK, POLICY, RIGHT_BLINK, SHIFT, SIREN, Agents
 from motorworks.sim.bank import Bank
 from motorworks.sim.drivers import change_lane, drive_agent
 from motorworks.sim.lanes import WALK, Lanes
-from motorworks.sim.passing import HARD_DECEL_MPS2, lane_pose
+from motorworks.sim.passing import HARD_DECEL_MPS2, lane_pose, side_is_free
 from motorworks.sim.rules import Lists, dismiss, enlist, grant, line_gap
 
 DT_S = 0.1
@@ -86,6 +86,9 @@ def _steer(lanes: Lanes, agents: Agents, a: int, dt: float) -> float:
     """Move towards the wanted place in the lane; returns how the body is turned against the lane."""
     fastest = min(SIDEWAYS_MPS, 0.3 * agents.speed[a])
     sideways = min(max((agents.goal[a] - agents.offset[a]) / 0.8, -fastest), fastest)
+    pressed = agents.act[a] != SHIFT and abs(sideways) > 0.05 and not side_is_free(agents, a, 1.0 if sideways > 0.0 else -1.0)
+    if pressed:
+        sideways = 0.0
     agents.offset[a] += sideways * dt
     return np.arctan2(sideways, max(agents.speed[a], 1.0))
 

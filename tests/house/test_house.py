@@ -118,3 +118,14 @@ def test_stages_stay_thin():
         name_of(path): num for path in sources("motorworks") if path.parent.name == "stages" and (num := len(path.read_text().splitlines())) > 150
     }
     assert not long, f"a stage reads artifacts, calls one to three rooms and writes one artifact: {long}"
+
+
+def test_only_an_evaluation_opens_held_out_towns():
+    may = {
+        "motorworks/sim/seeds.py",
+        "motorworks/factory/stages/evaluate.py",
+        "motorworks/factory/drive_command.py",  # a look that no stage reads
+        "motorworks/factory/expert_exam.py",  # nobody learns from the expert's drives
+    }
+    does = {name_of(path) for path in sources("motorworks", "recipes", "bench") if "held_out_open" in path.read_text()}
+    assert does <= may, f"held-out towns are opened by {sorted(does - may)}: train and mine on other towns"

@@ -26,7 +26,7 @@ def _scene() -> tuple[Town, Renderer, np.ndarray]:
         (draw_look(np.random.default_rng(0)), draw_look(np.random.default_rng(1), rain=0.8, dirt=0.6, low_sun=True, dropout=4))
     ):
         renderer.reset_env(env, town._maps[env], look)
-    images = renderer.draw(np.ones(2, bool), town._bank.arrays, town._slots, town._pose, town._agents, town._clock, lambda run, n: run(0))
+    images = renderer.draw(np.ones(2, bool), town._bank.arrays, town._slots, town._chassis.pose, town._agents, town._clock, lambda run, n: run(0))
     return town, renderer, images.copy()
 
 
@@ -40,7 +40,7 @@ def test_a_picture_in_bands_is_the_picture_at_once() -> None:
     for picture in range(6):
         common = (images, 1)
         for band in range(_BANDS):
-            camera_cuda.draw_band(picture, band, _BANDS, *common, town._pose, cams, things, towns, town._agents, renderer._palettes, scratch)
+            camera_cuda.draw_band(picture, band, _BANDS, *common, town._chassis.pose, cams, things, towns, town._agents, renderer._palettes, scratch)
         for band in range(_BANDS):
             camera_cuda.soil_band(picture, band, _BANDS, *common, cams, things, towns, renderer._palettes, scratch)
     assert np.array_equal(images, expected)
@@ -57,7 +57,7 @@ def test_the_gpu_draws_what_the_cpu_draws() -> None:
     there = camera_cuda.CudaRenderer(FRONT3, 2)
     there._palettes = renderer._palettes
     there.load_maps(_towns(town._bank.arrays, town._slots, town._clock))
-    images = there.draw(np.ones(2, bool), town._pose, town._agents, town._clock)
+    images = there.draw(np.ones(2, bool), town._chassis.pose, town._agents, town._clock)
     assert hasattr(images, "__cuda_array_interface__")
     # the GPU fuses multiplications and additions: a few edges differ by a grey level or a pixel
     assert (np.abs(images.copy_to_host().astype(int) - expected) > 2).mean() < 0.002

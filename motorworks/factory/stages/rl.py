@@ -4,11 +4,17 @@ among its proposals is polished by the reward."""
 import copy
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_world, learn_on_policy
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import PolishConfig
+
+if TYPE_CHECKING:
+    from motorworks.models.actor_critic import ActorCritic
+    from motorworks.policy.policy import Policy
+    from motorworks.sim.world import World
 
 BEFORE_POLISH = "before_polish.safetensors"  # judged too, so that the reader sees what the reward did
 
@@ -28,6 +34,8 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     """Leaves the model, what it was before the polish, gathered.npz (what it saw and was told on its own drives) and the curves."""
     import torch
 
+    from motorworks.models.infer import TorchInfer
+    from motorworks.policy.model import ModelPolicy
     from motorworks.policy.teacher import Teacher
     from motorworks.train.checkpoint import load, save
     from motorworks.train.sample_files import load_samples, save_samples
@@ -37,11 +45,12 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     clips = load_samples(inputs.one("samples").path / "samples.npz")
     teacher = Teacher(load_teacher(inputs.one("teacher")).act)
     world, scenarios = fresh_world(config.loop, inputs)
-    learnt = learn_on_policy(config.loop, model, teacher, clips, scenarios, world, out)
+    labeller, coaches = _better_labeller(config, teacher, world)
+    learnt = learn_on_policy(config.loop, model, labeller, clips, scenarios, world, out)
     save(out.path / BEFORE_POLISH, model)
     before = copy.deepcopy(model)
-    polished = _polish(config, model, teacher, scenarios, world)
-    gate = [_completion_frac(config, one, world) for one in (before, model)]
+    polished = _polish(config, model, labeller, scenarios, world)
+    gate = [_completion_frac(config, ModelPolicy(TorchInfer(one), name="gate"), world) for one in (before, model)]
     kept = gate[1] >= gate[0]
     save(out.path / "model.safetensors", model if kept else before)
     save_samples(out.path / "gathered.npz", learnt.gathered)
@@ -51,6 +60,8 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     out.record(
         rounds=learnt.rounds,
         **learnt.facts,
+        labeller=labeller.name,
+        labeller_gate_frac=coaches,
         polish_chosen_before=polished[0]["chosen_reward"],
         polish_chosen_after=polished[-1]["chosen_reward"],
         polish_best=polished[-1]["best_reward"],
@@ -61,7 +72,18 @@ def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     )
     if not kept:
         out.thin(f"The polish was taken back: it completed {gate[1]:.0%} of the gate's routes, the model before it {gate[0]:.0%}.")
-    out.thin("The reward polishes only the choice among proposals (the scorer); the proposals themselves come from the teacher.")
+    if labeller.name != teacher.name:
+        out.thin(f"The learned teacher drives worse than the expert ({coaches['teacher']:.0%} against {coaches['expert']:.0%}): the expert labels.")
+    out.thin("The reward polishes only the choice among proposals (the scorer); the proposals themselves come from the labeller.")
+
+
+def _better_labeller(config: RlConfig, teacher: "Policy", world: "World") -> "tuple[Policy, dict[str, float]]":
+    """Who says what should have been done: the learned teacher, unless the expert completes more of the gate's routes."""
+    from motorworks.policy.expert import Expert
+
+    coaches: tuple[Policy, ...] = (teacher, Expert())
+    found = {coach.name: _completion_frac(config, coach, world) for coach in coaches}
+    return max(coaches, key=lambda coach: found[coach.name]), found
 
 
 def _polish(config: RlConfig, model: object, teacher: object, scenarios: object, world: object) -> list[dict[str, float]]:
@@ -89,19 +111,17 @@ def _polish(config: RlConfig, model: object, teacher: object, scenarios: object,
     return polish(model, samples_from_on_policy(data, stride=stride), scores, config.polish)
 
 
-def _completion_frac(config: RlConfig, model: object, world: object) -> float:
+def _completion_frac(config: RlConfig, policy: "Policy", world: "World") -> float:
     """Mean share of the route over the gate's scenarios: training towns, with seeds that no round draws from."""
     from itertools import islice
 
     from motorworks.metrics.closed_loop import route_completion
-    from motorworks.models.infer import TorchInfer
-    from motorworks.policy.model import ModelPolicy
     from motorworks.sim.curriculum import draw_scenarios
     from motorworks.sim.rollout import roll_out
     from motorworks.sim.seeds import TRAIN_SEEDS
 
     scenarios = list(islice(draw_scenarios(TRAIN_SEEDS[: config.loop.num_towns], seed=config.loop.seed + 1000), config.num_gate_scenarios))
-    rollouts = roll_out(world, ModelPolicy(TorchInfer(model), name="gate"), scenarios)
+    rollouts = roll_out(world, policy, scenarios)
     return sum(route_completion(rollout) for rollout in rollouts) / len(rollouts)
 
 

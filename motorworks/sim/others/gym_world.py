@@ -1,8 +1,8 @@
 """A list of foreign single environments as one World: batched, no auto-reset, observations in our frame."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -20,17 +20,16 @@ from motorworks.tokens.text import DEFAULT_INSTRUCTION
 _STANDING_MPS = 0.3  # below this a yaw rate says nothing of the curvature
 
 
-@dataclass(kw_only=True)
-class _Seat:
+class _Seat(msgspec.Struct, kw_only=True):
     """One environment: its car, what it last said, and the memory that an observation needs."""
 
     car: ForeignCar
     state: CarState | None = None
-    past_world: Float[Array, "16 3"] = field(default_factory=lambda: np.zeros((NUM_PAST_POSES, 3)))
+    past_world: Float[Array, "16 3"] = msgspec.field(default_factory=lambda: np.zeros((NUM_PAST_POSES, 3)))
     accel_mps2: float = 0.0
     progress_step_m: float = 0.0
     over: bool = True
-    slots: dict[Hashable, int] = field(default_factory=dict)  # of the others, for the whole episode
+    slots: dict[Hashable, int] = msgspec.field(default_factory=dict)  # of the others, for the whole episode
 
     def now(self) -> CarState:
         """The state; of an environment that was never reset, a car at rest at the origin."""
