@@ -1,7 +1,8 @@
 """The town's cameras: kernels that draw the pictures of a rig for a share of the environments, and what each pixel shows.
 
-A picture is made in this order: depth of walls, sky and ground where they are not, night, shadows and pools of light, things from far to near, then the lens. All colours are
-worked out per environment at its reset (camera_palette), all geometry of pixels once per rig (camera_tables).
+A picture is made in this order: depth of walls, sky and ground, night, shadows and pools of light, things from far to
+near, then the lens. All colours are worked out per environment at its reset (camera_palette), all geometry of pixels once per rig
+(camera_tables).
 """
 
 from typing import NamedTuple
@@ -176,9 +177,9 @@ def draw_picture(
     num = gather(canvas.eye, width, height, scenery, num_scenery, agents, town, ego_slot, order, keys)
     hide(canvas, num, order, scenery, num_scenery, agents, town, cover)
     draw_backdrop(
-        canvas.frame, canvas.inverse_depth, first, end, pose, towns.paint[slot], cams.ground[camera], cams.extent[camera], cams.taps[camera], cams.level[camera],
-        cams.reach[camera], cams.sky[camera], canvas.grain, things.textures.clouds, palettes.ground[town], palettes.sky[town],
-        palettes.skyline[town], palettes.trees[town], things.shares, PAINT_M_PER_PX,
+        canvas.frame, first, end, pose, towns.paint[slot], cams.ground[camera], cams.extent[camera],
+        cams.taps[camera], cams.level[camera], cams.reach[camera], cams.sky[camera], canvas.grain, things.textures.clouds,
+        palettes.ground[town], palettes.sky[town], palettes.skyline[town], palettes.trees[town], things.shares, PAINT_M_PER_PX,
     )  # fmt: skip
     if lights[tint.NIGHT] > 0.5:
         darken_ground(canvas.frame, first, end, cams.taps[camera], cams.beam[camera], lights[tint.DARKNESS])

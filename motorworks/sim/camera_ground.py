@@ -76,13 +76,11 @@ def _far_run(
 
 @kernel
 def draw_backdrop(
-    frame: Array, depth: Array, first_row: int, end_row: int, pose: Array, paint_map: Array, ground: Array, extent: Array, taps: Array, level: Array, reach: Array,
-    sky_at: Array, grain: Array, clouds: Array, colours: Array, sky: Array, skyline: Array, trees: int, shares: Array, px_m: float,
+    frame: Array, first_row: int, end_row: int, pose: Array, paint_map: Array, ground: Array, extent: Array, taps: Array, level:
+    Array, reach: Array, sky_at: Array, grain: Array, clouds: Array, colours: Array, sky: Array, skyline: Array, trees: int, shares: Array, px_m:
+    float,
 ) -> None:  # fmt: skip
-    """Fill rows of a frame from the rig's pose (rear axle, world), run by run of pixels that take as many samples.
-
-    Pixels that have a depth already are left out: a wall covers them.
-    """
+    """Fill rows of a frame from the rig's pose (rear axle, world), run by run of pixels that take as many samples."""
     x0, y0, c, s = pose[0] / px_m, pose[1] / px_m, np.cos(pose[2]), np.sin(pose[2])
     turn = int(np.floor(pose[2] / (2 * np.pi) * NUM_AZIMUTHS)) & (NUM_AZIMUTHS - 1)
     height, width = paint_map.shape
@@ -93,10 +91,7 @@ def draw_backdrop(
         begin, columns = 0, frame.shape[1]
         while begin < columns:
             num, end = taps[v, begin], begin + 1
-            if depth[v, begin] > 0.0:
-                begin = end
-                continue
-            while end < columns and taps[v, end] == num and depth[v, end] == 0.0:
+            while end < columns and taps[v, end] == num:
                 end += 1
             if num == 0:
                 _sky_run(frame[v], begin, end, sky_at[v], turn, clouds, sky, skyline, trees)

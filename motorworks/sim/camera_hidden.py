@@ -1,6 +1,6 @@
 """What a house hides need not be drawn: for each column of a level camera, how high houses reach and how near they are.
 
-The pixels that walls fill whole get their depth before anything is drawn, so that neither ground nor farther things are worked out there.
+The pixels that walls fill whole get their depth before anything is drawn, so that farther things are not worked out there.
 """
 
 import numpy as np

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from motorworks.datatypes.agent import AGENT_KINDS, CAR
-from motorworks.datatypes.rig import FRONT, Camera, Rig
+from motorworks.datatypes.rig import FRONT, FRONT3, Camera, Rig
 from motorworks.geometry.array import Array
 from motorworks.geometry.se2 import compose
 from motorworks.sim.agents import ABSENT, STATIC, Agents, empty_agents
@@ -135,3 +135,22 @@ def test_a_camera_that_drops_out_says_nothing_and_one_not_drawn_stays() -> None:
     only = np.array([True, False])
     again = stand.renderer.draw(only, stand.bank.arrays, stand.slots, stand.poses, stand.agents, stand.clock, _spread)
     assert np.array_equal(again[1], images[1])
+
+
+def test_cameras_of_a_rig_see_a_common_thing_in_one_place() -> None:
+    """A post where the front and the left camera overlap: each label's depth, put back into the rig, is where it stands."""
+    stand = _Stand(FRONT3)
+    angle = 0.5 * (FRONT3.cameras[0].yaw_rad + FRONT3.cameras[1].yaw_rad)
+    stand.place(1, CAR, 15.0 * np.cos(angle), 15.0 * np.sin(angle), (0.6, 0.6, 2.0))
+    labels, seen = stand.labels(), []
+    for k, camera in enumerate(FRONT3.cameras):
+        rows, columns = np.nonzero(labels.instance[0, k] == 2)
+        if len(rows):
+            z = labels.depth_m[0, k][rows, columns]
+            rays = np.stack(
+                [(columns + 0.5 - camera.centre_px[0]) / camera.focal_px, (rows + 0.5 - camera.centre_px[1]) / camera.focal_px, 0 * z + 1]
+            )
+            seen.append((camera.rig_from_camera @ (rays * z)).mean(axis=1)[:2] + np.asarray(camera.position_rig_m[:2]))
+    assert len(seen) >= 2
+    for where in seen:
+        assert np.hypot(*(where - 15.0 * np.array([np.cos(angle), np.sin(angle)]))) < 0.7

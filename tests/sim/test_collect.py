@@ -7,7 +7,7 @@ import pytest
 
 from motorworks.datatypes.scenario import Scenario
 from motorworks.metrics.reward import Reward
-from motorworks.policy.expert import Expert
+from motorworks.policy.expert import Expert, drive
 from motorworks.policy.probes import StandStill
 from motorworks.policy.teacher import actions_to_trajectory, trajectory_to_actions
 from motorworks.sim.collect import collect
@@ -51,7 +51,7 @@ def test_held_out_towns_are_refused(kwargs):
 
 def test_the_experts_first_control_survives_the_teachers_actions():
     for scene in watch(Town(4, renders=False), Expert(), draw_scenarios([1, 2], seed=1), num_steps=40):
-        wanted = Expert().act(type("Seen", (), {"scene": scene})()).trajectory
+        wanted = drive(scene)
         through = actions_to_trajectory(scene, trajectory_to_actions(scene, wanted))
         near_limit = scene.speed_mps < scene.speed_limit_mps - 1.0  # at the limit the action saturates
         assert np.abs(wanted.accel_mps2[:, 0] - through.accel_mps2[:, 0])[near_limit].max(initial=0) < 0.3

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from motorworks.datatypes.scenario import Scenario
 from motorworks.geometry.se2 import compose, transform_points
+from motorworks.sim.network import build_network
 from motorworks.sim.route import plan_route
 from motorworks.sim.sensing import box_gap, project
 
@@ -43,7 +44,8 @@ def test_box_gap_is_symmetric_and_does_not_depend_on_the_frame(
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 20), at=st.floats(5, 180), left=st.floats(-2.5, 2.5))
 def test_projection_finds_the_place_it_was_given(seed: int, at: float, left: float) -> None:
-    points = plan_route(Scenario(town_seed=seed, route_seed=1))[0].points
+    scenario = Scenario(town_seed=seed, route_seed=1)
+    points = plan_route(build_network(seed), scenario, np.random.default_rng(seed)).points
     grid = np.arange(len(points))
     x, y, yaw = (np.interp(at, grid, points[:, k]) for k in range(3))
     s, lateral = project(points, len(points), x - left * np.sin(yaw), y + left * np.cos(yaw), int(at) - 6, int(at) + 8)
