@@ -4,8 +4,10 @@ The towns are training towns, so that looking costs nothing.
 """
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -26,24 +28,37 @@ from motorworks.sim.staging import Stage
 from motorworks.sim.town import Town
 
 FIRST_SEED, FILM_DIFFICULTY_FRAC, DIFFICULTIES = 300, 0.6, (0.2, 0.5, 0.8)
-SHOWN_AT_M = (14.0, 45.0, 75.0, 110.0)
+SHOWN_AT_M, SHOWN_AROUND = (14.0, 45.0, 75.0, 110.0), (-32, -16, -5, 12)  # metres of the route; steps
 FRAME_PX = 256
 
 
 class AskedStage(Stage):
     """Remembers which parameters a generator asked for."""
 
+    asked: Mapping[str, tuple[float, float]] = MappingProxyType({})
+
     def value(self, name: str, easy: float, hard: float, *, least: float | None = None, most: float | None = None) -> float:
-        self.asked = getattr(self, "asked", {}) | {name: (easy, hard)}
+        self.asked = {**self.asked, name: (easy, hard)}
         return super().value(name, easy, hard, least=least, most=most)
 
 
-def parameters_of(scenario: Scenario) -> dict[str, tuple[float, float]]:
-    """Parameters of the scenario's generator: easy and hard end of each."""
+def prepared(scenario: Scenario) -> AskedStage:
+    """The stage after the scenario's generator and before ordinary traffic."""
     rng = np.random.default_rng((scenario.town_seed, scenario.route_seed, 0x72))
     stage = AskedStage(town=build_town(scenario.town_seed), scenario=scenario, rng=rng, agents=empty_agents((MAX_AGENTS,)), first_slot=1)
     SCENARIOS[scenario.kind](stage)
-    return getattr(stage, "asked", {})
+    return stage
+
+
+def moments(rollout: Rollout, num_staged: int) -> list[int]:
+    """Four steps around the nearest approach to what was staged; of a scenario of weather, four places along the route."""
+    staged = np.asarray(rollout.agents_world[:, 1 : 1 + num_staged, :2])
+    apart = np.hypot(*(staged - rollout.ego_world[:, None, :2]).transpose(2, 0, 1))
+    apart[~rollout.agents_valid[:, 1 : 1 + num_staged]] = np.inf
+    if not np.isfinite(apart).any():
+        return [int(np.argmax(rollout.progress_m >= min(at, float(rollout.progress_m.max())))) for at in SHOWN_AT_M]
+    nearest, last = int(apart.min(axis=1).argmin()), len(rollout.speed_mps) - 2
+    return [min(max(nearest + shift, 0), last) for shift in SHOWN_AROUND]
 
 
 def film(scenario: Scenario, file: Path) -> None:
@@ -51,7 +66,7 @@ def film(scenario: Scenario, file: Path) -> None:
     (rollout,) = roll_out(Town(1), Expert(), [scenario], keep_frames=True, keep_plans=True)
     if rollout.frames is None or rollout.plans is None:
         raise ValueError(f"{scenario.name}: no frames were kept")
-    steps = [int(np.argmax(rollout.progress_m >= min(at, float(rollout.progress_m.max())))) for at in SHOWN_AT_M]
+    steps = moments(rollout, MAX_AGENTS - 1 - prepared(scenario).crowd.num_free)
     inset = partial(draw_top_down, build_town(scenario.town_seed), rollout, size_px=(FRAME_PX, FRAME_PX // 2), m_per_px=0.25)
     picture = draw_strip(
         rollout.frames, rollout.plans, rollout.speed_mps, rollout.thoughts, town_camera(), steps=steps, frame_width_px=FRAME_PX, inset=inset
@@ -81,7 +96,7 @@ def write_page(folder: Path, num: int) -> None:
         film(shown, folder / "odd" / f"{kind}.jpg")
         rollouts, line = judge(kind, num)
         failures += [failure.text for rollout in rollouts for failure in explain_failures(rollout)]
-        ranges = "; ".join(f"`{name}` {easy:g} → {hard:g}" for name, (easy, hard) in parameters_of(shown).items()) or "none"
+        ranges = "; ".join(f"`{name}` {easy:g} → {hard:g}" for name, (easy, hard) in prepared(shown).asked.items()) or "none"
         said = (SCENARIOS[kind].__doc__ or "").strip()
         rows.append(f"| [{kind}](#{kind}) | {said} | {line} |")
         parts.append(f"## {kind}\n\n{said}\n\nParameters, easy → hard: {ranges}\n\n![{kind}](odd/{kind}.jpg)\n")
