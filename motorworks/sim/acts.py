@@ -4,9 +4,8 @@ import numpy as np
 
 from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
-from motorworks.sim.agents import AT_STEP, EGO_WITHIN_M, EGO_WITHIN_S, LANE, NO_CUE, PARK, RUN, SHIFT, START, STATIC, Agents
+from motorworks.sim.agents import AT_STEP, EGO_WITHIN_M, EGO_WITHIN_S, LANE, NO_CUE, SHIFT, START, STATIC, Agents
 from motorworks.sim.lanes import LANE_WIDTH_M, Lanes
-from motorworks.sim.rules import BLIND_TO_OTHERS, BLIND_TO_RULES
 
 
 @kernel
@@ -64,8 +63,3 @@ def play(lanes: Lanes, agents: Agents, a: int, ego: Array, clock: int) -> None:
             agents.act_steps[a] = 0
         else:
             agents.goal[a] = value
-    elif act == RUN:
-        agents.blind[a] |= BLIND_TO_RULES | BLIND_TO_OTHERS
-        agents.eagerness[a] = value
-    elif act == PARK:
-        agents.mode[a], agents.speed[a] = STATIC, 0.0

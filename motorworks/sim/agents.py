@@ -10,7 +10,7 @@ MAX_AGENTS = 48  # slots; the first are the policies' own bodies
 ABSENT, LANE, STATIC, POLICY = range(4)  # how an agent moves: not there, along lanes, not at all, or by a policy
 BRAKING, LEFT_BLINK, RIGHT_BLINK, SIREN = 1, 2, 4, 8  # bits of `lamps`
 NO_CUE, AT_STEP, EGO_WITHIN_M, EGO_WITHIN_S = range(4)  # when a staged act begins
-NO_ACT, BRAKE, START, SHIFT, RUN, PARK = range(6)  # what it is
+NO_ACT, BRAKE, START, SHIFT = range(4)  # what it is
 
 
 class Agents(NamedTuple):

@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float
 from motorworks.geometry.array import Array
 
 LANE_WIDTH_M = 3.5
-WALK_WIDTH_M = 2.0
 SPACING_M = 1.0  # of lane points, nearly: each lane divides its length evenly
 MAX_NEXT, MAX_RIVALS = 6, 28
 DRIVE, WALK = 0, 1  # lane kinds

@@ -21,7 +21,6 @@ from motorworks.sim.bank import MAX_LANES, MapBank
 from motorworks.sim.chassis import Chassis
 from motorworks.sim.facts import empty_facts
 from motorworks.sim.ground import TownMap, build_town
-from motorworks.sim.look import Look
 from motorworks.sim.renderer import Labels, Renderer
 from motorworks.sim.route import COLUMNS as ROUTE_COLUMNS
 from motorworks.sim.route import CONNECTOR, ENTRY, LANE, MAX_POINTS, WORDS, plan_route
@@ -324,8 +323,3 @@ class Town:
         self._frames(np.zeros(self.num_envs, np.bool_))
         assert self._renderer is not None
         return self._renderer.labels(np.asarray(env_ids), self._bank.arrays, self._slots, self._chassis.pose, self._agents, self._clock)
-
-    def look(self, env: int) -> Look | None:
-        """Light and weather of an environment; None before its first reset."""
-        staged = self._staged[env]
-        return None if staged is None else staged.look

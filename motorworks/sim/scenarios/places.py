@@ -52,16 +52,11 @@ def _fits(lanes: Lanes, route: Route, at_m: float, length_m: float, beside: bool
     return not beside or lanes.left[lane] >= 0 or lanes.right[lane] >= 0
 
 
-def oncoming_lane(lanes: Lanes, lane: int) -> int:
-    """The nearest lane of the other direction, -1 where there is none."""
-    return int(lanes.opposite[lane])
-
-
 def place_oncoming(stage: Stage, at_m: float, num: int, gap_m: float) -> None:
     """A row of oncoming vehicles that begins beside a place on the route; as many as the road has room for."""
     lanes = stage.town.network.lanes
     lane, s = lane_and_s(stage.route, at_m)
-    other = oncoming_lane(lanes, lane)
+    other = int(lanes.opposite[lane])
     if other < 0:
         return
     at = lanes.length[other] * (1.0 - s / lanes.length[lane])
