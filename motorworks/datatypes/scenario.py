@@ -1,10 +1,14 @@
 """A scenario: a named, reproducible start of an episode. Same scenario, same policy: same rollout."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 TRAFFIC = "traffic"  # the kind with nothing staged
 MAX_MOVING = 32  # agents that a scenario may ask for
+_NAME = re.compile(
+    r"(?P<world>[a-z]+)-(?P<town>\d+)-(?P<route>\d+)-(?P<agents>\d+)(-(?P<kind>[a-z_]+)-(?P<difficulty>\d\.\d\d)(?P<drawn>-[0-9a-f]{6})?)?"
+)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -35,3 +39,20 @@ class Scenario:
             return plain
         drawn = f"-{hashlib.sha256(repr(self.params).encode()).hexdigest()[:6]}" if self.params else ""
         return f"{plain}-{self.kind}-{self.difficulty_frac:.2f}{drawn}"
+
+    @classmethod
+    def named(cls, name: str) -> "Scenario":
+        """The scenario of a name. ValueError for what is no name, and for one that does not tell all: `params` were given."""
+        told = _NAME.fullmatch(name)
+        if told is None:
+            raise ValueError(f"{name!r} is not a scenario's name, as town-12-0-10 or town-12-0-10-cut_in-0.50")
+        if told["drawn"]:
+            raise ValueError(f"{name!r} was staged with given parameters, which its name does not tell; look it up where it was recorded")
+        return cls(
+            world=told["world"],
+            town_seed=int(told["town"]),
+            route_seed=int(told["route"]),
+            num_agents=int(told["agents"]),
+            kind=told["kind"] or TRAFFIC,
+            difficulty_frac=float(told["difficulty"] or 0.5),
+        )

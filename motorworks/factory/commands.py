@@ -81,9 +81,9 @@ class DriveOptions(Shared):
 
     bundle: Annotated[Positional[str], arg(metavar="BUNDLE", help="a bundle's folder, or the artifact that released it")]
     world: Annotated[str, arg(metavar="WORLD", help="where to drive")] = "town"
-    seed: Annotated[int, arg(metavar="N", help="which town and route")] = 7
-    scenario: Annotated[str, arg(metavar="KIND", help="what is staged there, as jaywalker_behind_van")] = "traffic"
-    difficulty: Annotated[float, arg(metavar="FRAC", help="of a staged scenario: 0 easy, 1 hard")] = 0.5
+    seed: Annotated[int | None, arg(metavar="N", help="which town and route; 7 if not said")] = None
+    scenario: Annotated[str, arg(metavar="KIND", help="what is staged there, as jaywalker_behind_van; or a scenario's whole name")] = "traffic"
+    difficulty: Annotated[float | None, arg(metavar="FRAC", help="of what is staged: 0 easy, 1 hard; 0.5 if not said")] = None
     video: Annotated[Path | None, arg(metavar="OUT.mp4", help="write camera and view from above with the plan drawn in")] = None
     rrd: Annotated[Path | None, arg(metavar="OUT.rrd", help="write a recording for rerun; needs motorworks[viz]")] = None
 

@@ -1,7 +1,8 @@
 """`motorworks drive`: one released bundle as the vehicle drives it, in a process without a training stack.
 
 Seed N (from 0) is held-out town N with its first route: for N below the evaluation's number of scenarios, the very drive that was judged.
-With `--scenario KIND` it is the first held-out town from 1000 + N on that has a place for what is to be staged.
+With `--scenario KIND` it is the first held-out town from 1000 + N on that has a place for what is to be staged; with a scenario's whole
+name, as reports and logs give it, exactly that one.
 Looking is not training: what is driven here stays under `vehicle/`, which no stage reads. The vehicle is the artifacts folder's own: what
 it has once driven, it never goes back behind. Thin: a root that came with its bundle proves it whole, not whose it is; and the world waits
 for each plan, though a late one is driven as late (`drive.loop` runs against a world that does not wait).
@@ -37,7 +38,7 @@ from motorworks.factory.show import find_artifact
 from motorworks.factory.store import Store
 from motorworks.geometry.array import Array
 from motorworks.policy.model import ModelPolicy
-from motorworks.sim.curriculum import tail_scenarios
+from motorworks.sim.curriculum import is_possible, tail_scenarios
 from motorworks.sim.rollout import roll_out
 from motorworks.sim.scenarios import SCENARIOS
 from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, held_out_open, town_scenarios
@@ -47,6 +48,7 @@ from motorworks.sim.world import WorldStep
 WORLDS = ("town",)
 VEHICLE, BUNDLE, TRUSTED_ROOT = "vehicle", "bundle", "trusted_root.json"
 THREADS = 2
+DEFAULT_SEED, DEFAULT_DIFFICULTY_FRAC = 7, 0.5
 PURPOSE = "a look that no stage reads"
 FIRST_STAGED = 1000  # held-out towns from here on are for staged scenarios
 
@@ -81,17 +83,39 @@ def scenario_of(options: DriveOptions) -> Scenario:
     """Where to drive."""
     if options.world not in WORLDS:
         raise BadUsage(f"no world is called {options.world!r}{nearest(options.world, WORLDS)}")
-    if options.seed < 0:
-        raise BadUsage(f"--seed {options.seed}: seeds count from 0")
+    if any(sign.isdigit() for sign in options.scenario):
+        return _named(options)
+    seed = DEFAULT_SEED if options.seed is None else options.seed
+    difficulty = DEFAULT_DIFFICULTY_FRAC if options.difficulty is None else options.difficulty
+    if seed < 0:
+        raise BadUsage(f"--seed {seed}: seeds count from 0")
     if options.scenario not in SCENARIOS:
         raise BadUsage(f"no scenario is called {options.scenario!r}{nearest(options.scenario, tuple(SCENARIOS))}")
-    if not 0.0 <= options.difficulty <= 1.0:
-        raise BadUsage(f"--difficulty {options.difficulty}: from 0, easy, to 1, hard")
+    if not 0.0 <= difficulty <= 1.0:
+        raise BadUsage(f"--difficulty {difficulty}: from 0, easy, to 1, hard")
     if options.scenario == TRAFFIC:
-        return town_scenarios(FIRST_HELD_OUT_SEED + options.seed, 1)[0]
+        if options.difficulty is not None:
+            raise BadUsage(f"--difficulty {difficulty}: plain traffic has none; say what is to be staged with --scenario KIND")
+        return town_scenarios(FIRST_HELD_OUT_SEED + seed, 1)[0]
     with held_out_open(PURPOSE):
-        first = FIRST_HELD_OUT_SEED + FIRST_STAGED + options.seed
-        return tail_scenarios(first, 1, kinds=(options.scenario,), difficulty_frac=options.difficulty)[0]
+        return tail_scenarios(FIRST_HELD_OUT_SEED + FIRST_STAGED + seed, 1, kinds=(options.scenario,), difficulty_frac=difficulty)[0]
+
+
+def _named(options: DriveOptions) -> Scenario:
+    """The scenario that a report or a log names."""
+    for flag, given in (("--seed", options.seed), ("--difficulty", options.difficulty)):
+        if given is not None:
+            raise BadUsage(f"{flag} {given}: the name {options.scenario!r} says it already")
+    try:
+        scenario = Scenario.named(options.scenario)
+    except ValueError as error:
+        raise BadUsage(f"--scenario: {error}") from error
+    if scenario.world != options.world or scenario.kind not in SCENARIOS:
+        raise BadUsage(f"--scenario {scenario.name}: nothing here stages {scenario.kind!r} in world {scenario.world!r}")
+    with held_out_open(PURPOSE):
+        if not is_possible(scenario):
+            raise BadUsage(f"--scenario {scenario.name}: its town has no place for {scenario.kind}; give --scenario {scenario.kind} --seed N")
+    return scenario
 
 
 def find_bundle(options: DriveOptions) -> Path:

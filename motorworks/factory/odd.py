@@ -4,22 +4,26 @@ The towns are training towns, so that looking costs nothing.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from jaxtyping import Float
 
+from motorworks.bodies.body import CAR
 from motorworks.datatypes.rollout import Rollout
 from motorworks.datatypes.scenario import Scenario
 from motorworks.factory.report.strips import draw_strip
 from motorworks.factory.report.top_down import draw_top_down
 from motorworks.factory.town_camera import town_camera
+from motorworks.geometry.array import Array
 from motorworks.metrics.closed_loop import score_rollout
 from motorworks.metrics.failures import explain_failures
 from motorworks.policy.expert import Expert
-from motorworks.sim.agents import MAX_AGENTS, empty_agents
+from motorworks.sim.acts import cued
+from motorworks.sim.agents import AT_STEP, MAX_AGENTS, NO_CUE, START, empty_agents
 from motorworks.sim.curriculum import LONG_TAIL, tail_scenarios
 from motorworks.sim.ground import build_town
 from motorworks.sim.rollout import roll_out
@@ -29,6 +33,8 @@ from motorworks.sim.town import Town
 
 FIRST_SEED, FILM_DIFFICULTY_FRAC, DIFFICULTIES = 300, 0.6, (0.2, 0.5, 0.8)
 SHOWN_AT_M, SHOWN_AROUND = (14.0, 45.0, 75.0, 110.0), (-32, -16, -5, 12)  # metres of the route; steps
+SHOWN_AT_LEAST, SHOWN_FOR = 24, 60  # steps after an act began
+IN_VIEW_PER_M = 0.75  # to either side, a metre ahead: a little less than the picture shows
 FRAME_PX = 256
 
 
@@ -50,15 +56,49 @@ def prepared(scenario: Scenario) -> AskedStage:
     return stage
 
 
-def moments(rollout: Rollout, num_staged: int) -> list[int]:
-    """Four steps around the nearest approach to what was staged; of a scenario of weather, four places along the route."""
-    staged = np.asarray(rollout.agents_world[:, 1 : 1 + num_staged, :2])
-    apart = np.hypot(*(staged - rollout.ego_world[:, None, :2]).transpose(2, 0, 1))
-    apart[~rollout.agents_valid[:, 1 : 1 + num_staged]] = np.inf
+def moments(rollout: Rollout, staged: Stage) -> list[int]:
+    """Four steps from the first act of what was staged to where it is seen nearest; where nobody waits for a cue, around the nearest approach.
+
+    Of a scenario of weather, four places along the route.
+    """
+    last, others = len(rollout.speed_mps) - 2, range(1, MAX_AGENTS - staged.crowd.num_free)
+    apart = nearest_m(rollout, others)
     if not np.isfinite(apart).any():
         return [int(np.argmax(rollout.progress_m >= min(at, float(rollout.progress_m.max())))) for at in SHOWN_AT_M]
-    nearest, last = int(apart.min(axis=1).argmin()), len(rollout.speed_mps) - 2
-    return [min(max(nearest + shift, 0), last) for shift in SHOWN_AROUND]
+    acting = acting_slots(staged)
+    begun = begins(rollout, staged, acting)
+    if begun is None:
+        steps = [int(apart.argmin()) + shift for shift in SHOWN_AROUND]
+    else:
+        nearest = int(nearest_m(rollout, acting, seen=True)[begun : begun + SHOWN_FOR].argmin())
+        steps = [begun + round(step) for step in np.linspace(0, max(nearest, SHOWN_AT_LEAST), 4)]
+    return [min(max(step, 0), last) for step in steps]
+
+
+def nearest_m(rollout: Rollout, slots: Sequence[int], *, seen: bool = False) -> Float[Array, " time"]:
+    """From the ego to the nearest of these agents, at each step; `seen`: of those that its front camera has in view. inf where there is none."""
+    yaw = rollout.ego_world[:, None, 2]
+    east, north = np.moveaxis(rollout.agents_world[:, slots, :2] - rollout.ego_world[:, None, :2], 2, 0)
+    ahead, left = np.cos(yaw) * east + np.sin(yaw) * north, np.cos(yaw) * north - np.sin(yaw) * east
+    there = rollout.agents_valid[:, slots] & ((np.abs(left) < IN_VIEW_PER_M * (ahead - town_camera().ahead_m)) | (not seen))
+    return np.where(there, np.hypot(ahead, left), np.inf).min(axis=1, initial=np.inf)
+
+
+def acting_slots(staged: Stage) -> list[int]:
+    """Whoever waits for a cue; a queue that moves on at last is no event."""
+    cue, act = staged.agents.cue, staged.agents.act
+    return [int(slot) for slot in np.flatnonzero((cue != NO_CUE) & ~((cue == AT_STEP) & (act == START)))]
+
+
+def begins(rollout: Rollout, staged: Stage, slots: Sequence[int]) -> int | None:
+    """The step at which the first cue of these agents comes."""
+    for step, (x, y, yaw) in enumerate(rollout.ego_world[:-1]):
+        ahead = CAR.centre_ahead_m
+        ego = np.array([x + ahead * np.cos(yaw), y + ahead * np.sin(yaw), yaw, rollout.speed_mps[step]])
+        staged.agents.pose[slots] = rollout.agents_world[step, slots, :3]
+        if any(cued(staged.agents, slot, ego, step) for slot in slots):
+            return step
+    return None
 
 
 def film(scenario: Scenario, file: Path) -> None:
@@ -66,7 +106,7 @@ def film(scenario: Scenario, file: Path) -> None:
     (rollout,) = roll_out(Town(1), Expert(), [scenario], keep_frames=True, keep_plans=True)
     if rollout.frames is None or rollout.plans is None:
         raise ValueError(f"{scenario.name}: no frames were kept")
-    steps = moments(rollout, MAX_AGENTS - 1 - prepared(scenario).crowd.num_free)
+    steps = moments(rollout, prepared(scenario))
     inset = partial(draw_top_down, build_town(scenario.town_seed), rollout, size_px=(FRAME_PX, FRAME_PX // 2), m_per_px=0.25)
     picture = draw_strip(
         rollout.frames, rollout.plans, rollout.speed_mps, rollout.thoughts, town_camera(), steps=steps, frame_width_px=FRAME_PX, inset=inset

@@ -6,6 +6,7 @@ from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
 from motorworks.sim.agents import AT_STEP, EGO_WITHIN_M, EGO_WITHIN_S, LANE, NO_CUE, SHIFT, START, STATIC, Agents
 from motorworks.sim.lanes import LANE_WIDTH_M, Lanes
+from motorworks.sim.passing import lane_pose
 
 
 @kernel
@@ -20,7 +21,19 @@ def switch_lane(lanes: Lanes, agents: Agents, a: int, target: int, draw: int) ->
 
 
 @kernel
-def _cued(agents: Agents, a: int, ego: Array, clock: int) -> bool:
+def _turn_back(lanes: Lanes, agents: Agents, a: int) -> None:
+    """Whoever drives a lane against its direction belongs to the one beside it that goes its way from now on, and moves over to its centre."""
+    lane, other = agents.lane[a], lanes.opposite[agents.lane[a]]
+    s = lanes.length[other] * (1.0 - agents.s[a] / lanes.length[lane])
+    x, y, yaw = lane_pose(lanes, other, s)
+    agents.offset[a] = np.cos(yaw) * (agents.pose[a, 1] - y) - np.sin(yaw) * (agents.pose[a, 0] - x)
+    agents.goal[a], agents.lane[a], agents.s[a], agents.backward[a] = 0.0, other, s, False
+    agents.next_lane[a] = lanes.next[other, 0]
+    agents.arrival[a], agents.stopped[a] = -1, False
+
+
+@kernel
+def cued(agents: Agents, a: int, ego: Array, clock: int) -> bool:
     """Whether a staged act begins: `ego` is x, y, yaw, speed of the nearest policy's body."""
     cue, value = agents.cue[a], agents.cue_value[a]
     if cue == AT_STEP:
@@ -39,8 +52,10 @@ def play(lanes: Lanes, agents: Agents, a: int, ego: Array, clock: int) -> None:
     """Start a staged act when its cue comes, and count it down."""
     if agents.act_steps[a] > 0 and agents.cue[a] == NO_CUE:
         agents.act_steps[a] -= 1
+        if agents.act[a] == SHIFT and agents.act_steps[a] == 0:
+            agents.goal[a] = 0.0
         return
-    if agents.cue[a] == NO_CUE or not _cued(agents, a, ego, clock):
+    if agents.cue[a] == NO_CUE or not cued(agents, a, ego, clock):
         return
     agents.cue[a] = NO_CUE
     act, value = agents.act[a], agents.act_value[a]
@@ -58,7 +73,10 @@ def play(lanes: Lanes, agents: Agents, a: int, ego: Array, clock: int) -> None:
         beside = -1
         if lane >= 0 and not agents.backward[a] and abs(value) > LANE_WIDTH_M / 2:
             beside = lanes.left[lane] if value > 0 else lanes.right[lane]
-        if beside >= 0:
+        if lane >= 0 and agents.backward[a] and lanes.opposite[lane] >= 0:
+            _turn_back(lanes, agents, a)
+            agents.act_steps[a] = 0
+        elif beside >= 0:
             switch_lane(lanes, agents, a, beside, 0)
             agents.act_steps[a] = 0
         else:

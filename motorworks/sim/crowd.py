@@ -39,6 +39,7 @@ class Crowd:
     def __init__(self, network: Network, route: Route, agents: Agents, rng: np.random.Generator, first_slot: int) -> None:
         self.lanes, self.route, self.agents, self.rng = network.lanes, route, agents, rng
         self._num = first_slot
+        self.kept_clear: set[int] = set()  # lanes on which ordinary traffic does not start
         ego = route.points[0]
         self.ego_xy = ego[:2] + EGO_BODY.centre_ahead_m * np.array([np.cos(ego[YAW]), np.sin(ego[YAW])])
         self.ego_lane, self.ego_s = int(ego[LANE_ID]), float(ego[LANE_S])
@@ -57,6 +58,7 @@ class Crowd:
         agents.pose[slot, :2] = x - offset_m * np.sin(yaw), y + offset_m * np.cos(yaw)
         agents.next_lane[slot] = self.lanes.next[lane, rng.integers(self.lanes.num_next[lane])]
         self._set(slot, fields)
+        agents.pose[slot, 2] += np.pi * agents.backward[slot]
         return slot
 
     def add_loose(self, kind: int, pose_world: Float[Array, " 3"], *, mode: int = STATIC, **fields: float) -> int:
@@ -103,7 +105,7 @@ class Crowd:
         if kind in (TRUCK, BUS) and wish == "lead":
             kind = CAR
         long = SIZES_M[kind][0][1]
-        if lane < 0 or lanes.source[lane] >= 0 or not long / 2 + 1.0 < s < lanes.length[lane] - long / 2 - 1.0:
+        if lane < 0 or lane in self.kept_clear or lanes.source[lane] >= 0 or not long / 2 + 1.0 < s < lanes.length[lane] - long / 2 - 1.0:
             return False
         pose, behind = point_at(lanes, lane, s), lane == self.ego_lane and s < self.ego_s
         others = self.agents.pose[: self._num, :2]

@@ -17,6 +17,7 @@ import pytest
 
 from motorworks.drive.log import read_log
 from motorworks.factory import cli, commands, drive_command, drive_video
+from motorworks.sim.ground import build_town
 from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, is_held_out
 from motorworks.sim.town import Town
 
@@ -160,6 +161,20 @@ def test_a_staged_scenario_is_driven_in_a_held_out_town_that_has_a_place_for_it(
     assert json.loads(capsys.readouterr().out)["scenario"] == scenario.name and scenario.name.endswith("-roundabout_entry-0.80")
 
 
+def test_a_scenario_is_driven_again_by_its_name(place, capsys):
+    from motorworks.factory.stages.evaluate import EvaluateConfig, _scenarios, _tail
+
+    config = EvaluateConfig(num_scenarios=3, num_tail=4)
+    for scenario in (*_scenarios(config), *_tail(config)):
+        assert drive_command.scenario_of(commands.DriveOptions(bundle="b", scenario=scenario.name)) == scenario
+    name = _tail(config)[-1].name
+    assert place.drive("toy/turn1/release", "--scenario", name, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["scenario"] == name
+    without = next(seed for seed in range(100) if not build_town(seed).network.on_ring.any())
+    assert place.drive("toy/turn1/release", "--scenario", f"town-{without}-0-10-roundabout_entry-0.50") == 2
+    assert "its town has no place for roundabout_entry; give --scenario roundabout_entry --seed N" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["plan.onnx", "manifest.json", "metadata/targets.json"])
 def test_one_flipped_byte_ends_with_four_and_leaves_nothing(place, capsys, name):
     file = place.artifacts / "toy/turn1/release/dev/bundle" / name
@@ -203,6 +218,14 @@ def test_a_folder_is_driven_under_the_root_beside_it_or_that_of_the_keys(place, 
         (("toy/turn1/release", "--scenario", "cutin"), "no scenario is called 'cutin': did you mean cut_in?"),
         (("toy/turn1/release", "--scenario", "cut_in", "--difficulty", "1.5"), "--difficulty 1.5: from 0, easy, to 1, hard"),
         (("toy/turn1/release", "--scenario", "cut_in", "--difficulty", "nan"), "--difficulty nan"),
+        (("toy/turn1/release", "--difficulty", "0.8"), "--difficulty 0.8: plain traffic has none; say what is to be staged with --scenario KIND"),
+        (("toy/turn1/release", "--scenario", "town-7-0-10", "--seed", "3"), "--seed 3: the name 'town-7-0-10' says it already"),
+        (("toy/turn1/release", "--scenario", "town-7-0-10-fog-0.50", "--difficulty", "0.5"), "--difficulty 0.5: the name"),
+        (("toy/turn1/release", "--scenario", "town-7-0"), "'town-7-0' is not a scenario's name, as town-12-0-10"),
+        (("toy/turn1/release", "--scenario", "town-7-0-10-fog-0.50-ab12ef"), "staged with given parameters, which its name does not tell"),
+        (("toy/turn1/release", "--scenario", "town-7-0-10-fogg-0.50"), "nothing here stages 'fogg' in world 'town'"),
+        (("toy/turn1/release", "--scenario", "track-7-0-10"), "nothing here stages 'traffic' in world 'track'"),
+        (("toy/turn1/release", "--scenario", "town-7-0-99"), "num_agents 99 is more than 32"),
         (("toy/turn1/relaese",), "neither a folder nor an artifact with a bundle: did you mean toy/turn1/release"),
         (("toy/turn1/sft",), "neither a folder nor an artifact with a bundle"),
         (("toy/turn1/release@v2",), "has no version 'v2'"),

@@ -11,14 +11,18 @@ from motorworks.datatypes.rollout import Rollout
 from motorworks.datatypes.scenario import Scenario
 from motorworks.datatypes.trajectory import Trajectory
 from motorworks.drive.log import StepLog
-from motorworks.factory import drive_rerun
+from motorworks.factory import drive_rerun, odd
 from motorworks.factory.progress import Silent
 from motorworks.factory.report.strips import draw_strip
 from motorworks.factory.report.top_down import EGO_UP_FRAC, KIND_COLOURS, PLAN, draw_top_down
 from motorworks.factory.town_camera import town_camera
-from motorworks.geometry.se2 import compose
+from motorworks.geometry.se2 import compose, inverse, transform_points
+from motorworks.policy.expert import Expert
 from motorworks.sim.codes import ASPHALT, PAINT_M_PER_PX, RED_ASPHALT
+from motorworks.sim.curriculum import tail_scenarios
 from motorworks.sim.ground import TownMap, build_town
+from motorworks.sim.rollout import roll_out
+from motorworks.sim.town import Town
 
 SIZE_PX, M_PER_PX = (160, 160), 0.25
 POSES = [(60.0, 40.0, yaw) for yaw in (0.0, 1.1, 2.9, -2.0)]
@@ -175,3 +179,19 @@ def test_lanes_to_draw_are_those_for_driving():
     network = build_town(3).network
     lines = drive_rerun.lane_lines(network.lanes)
     assert 0 < len(lines) < len(network.lanes.first) and all(line.shape[1] == 3 and np.isfinite(line).all() for line in lines)
+
+
+def test_a_strip_of_what_was_staged_begins_with_its_act_and_ends_before_it_is_passed():
+    (scenario,) = tail_scenarios(odd.FIRST_SEED, 1, kinds=("wrong_way_driver",), num_agents=12, difficulty_frac=0.6)
+    (rollout,) = roll_out(Town(1, renders=False), Expert(), [scenario])
+    steps = odd.moments(rollout, odd.prepared(scenario))
+    ahead = [transform_points(inverse(rollout.ego_world[step]), rollout.agents_world[step, 1:2, :2].astype(float))[0, 0] for step in steps]
+    assert steps == sorted(set(steps)) and 20.0 < ahead[0] < 32.0, "it turns back some 27 m before the ego"
+    assert ahead == sorted(ahead, reverse=True) and 0.0 < ahead[-1] < 10.0
+
+
+def test_a_strip_of_weather_shows_the_route_along():
+    (scenario,) = tail_scenarios(odd.FIRST_SEED, 1, kinds=("fog",), num_agents=4)
+    (rollout,) = roll_out(Town(1, renders=False), Expert(), [scenario])
+    steps = odd.moments(rollout, odd.prepared(scenario))
+    assert rollout.progress_m[steps] == pytest.approx(odd.SHOWN_AT_M, abs=2.0)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,230 +11,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from motorworks.bodies.body import CAR
-from motorworks.datatypes.thought import Thought
+from motorworks.datatypes.failure import Failure
+from motorworks.datatypes.scenario import Scenario
 from motorworks.datatypes.trajectory import Trajectory
 from motorworks.factory.report.charts import Curve, curves, ticks
+from motorworks.factory.report.long_tail import read_failure, replay_command, worst_failures
 from motorworks.factory.report.records import STAGES, read_turn
-from motorworks.factory.report.strips import GroundCamera, draw_plan, draw_strip, pick_steps
+from motorworks.factory.report.strips import draw_plan
 from motorworks.factory.report.write import write_report
 
-CHAIN = {
-    "curate": ["ingest"],
-    "pretrain": ["curate"],
-    "sft": ["curate", "pretrain"],
-    "teacher": [],
-    "rl": ["sft", "teacher"],
-    "distil": ["rl", "curate"],
-    "adapt": ["distil"],
-    "evaluate": ["sft", "rl", "distil", "adapt", "curate"],
-    "release": ["adapt", "evaluate"],
-    "drive": ["release"],
-    "mine": ["drive", "evaluate"],
-}
-CAMERA = GroundCamera(focal_px=150.0, centre_px=(128.0, 72.0), height_m=1.4, pitch_rad=0.05, ahead_m=1.6, width_px=256, height_px=144)
-
-
-def leave(root: Path, stage: str, metrics: dict, *, turn: int = 1, thin: tuple[str, ...] = (), files: dict | None = None) -> Path:
-    folder = root / f"tiny/turn{turn}" / stage / "dev"
-    folder.mkdir(parents=True)
-    for name, rows in (files or {}).items():
-        (folder / name).write_text(json.dumps(rows))
-    wall = 5.0 + 13 * len(stage)
-    record = {
-        "name": f"tiny/turn{turn}/{stage}",
-        "version": "dev",
-        "stage": f"motorworks.factory.stages.{stage}:run",
-        "created": "2026-01-02T03:04:05Z",
-        "fingerprint": f"{len(stage):064x}",
-        "digest": (stage.encode().hex() * 8)[:64],
-        "machine": {"processor": "two cores", "memory_mb": 8000},
-        "metrics": metrics,
-        "thin": list(thin),
-        "timings": {"wall_s": wall, "cpu_s": wall * 0.8, "wait_s": wall * 0.1, "peak_rss_mb": 900.0},
-        "inputs": {read: [f"tiny/turn{turn}/{read}@dev"] for read in CHAIN.get(stage, [])},
-    }
-    (folder / "record.json").write_text(json.dumps(record))
-    return folder
-
-
-def loss_curve(rng: np.random.Generator) -> list[dict]:
-    loss = 2.5 * np.exp(-np.arange(600) / 150) + 0.3 + rng.normal(0, 0.05, 600).clip(-0.1, 0.1)
-    return [
-        {
-            "step": int(step),
-            "loss": float(value),
-            "parts": {"action": float(value) * 0.6, "language": float(value) * 0.3, "world": float(value) * 0.1},
-        }
-        for step, value in enumerate(loss)
-    ]
-
-
-def score_lines() -> list[dict]:
-    completion = {"stand_still": 0.01, "constant_velocity": 0.21, "sft": 0.66, "rl": 0.85, "distil": 0.86, "released_int8": 0.855, "expert": 0.98}
-    lines = []
-    for policy, value in completion.items():
-        for metric, scale in (
-            ("route_completion_frac", 1.0),
-            ("driving_score", 92.0),
-            ("epdms_style", 0.8),
-            ("success_frac", 0.9),
-            ("time_to_collision_s", 4.0),
-            ("comfort_frac", 0.95),
-        ):
-            mean = value * scale
-            lines.append(
-                {
-                    "policy": policy,
-                    "world": "town",
-                    "metric": metric,
-                    "mean": mean,
-                    "low": mean - 0.06 * scale * (1 - value),
-                    "high": mean + 0.05 * scale * (1 - value),
-                    "num": 24,
-                }
-            )
-        if policy != "stand_still":
-            lines.append(
-                {
-                    "policy": policy,
-                    "world": "town",
-                    "metric": "collisions_per_km",
-                    "mean": 8 * (1 - value),
-                    "low": 5 * (1 - value),
-                    "high": 12 * (1 - value),
-                    "num": 24,
-                }
-            )
-    return lines
-
-
-def open_loop_lines() -> list[dict]:
-    lines = []
-    for metric, mean, diff in (("action_error_frac", 0.11, -0.03), ("ade_1s_m", 0.09, -0.01), ("ade_3s_m", 0.61, 0.02)):
-        for baseline, shift in (("constant_velocity", 0.0), ("constant_curvature", 0.01)):
-            lines.append(
-                {
-                    "model": "released_int8",
-                    "metric": metric,
-                    "mean": mean,
-                    "low": mean * 0.9,
-                    "high": mean * 1.1,
-                    "num": 180,
-                    "baseline": baseline,
-                    "diff_mean": diff - shift,
-                    "diff_low": diff - shift - 0.008,
-                    "diff_high": diff - shift + 0.008,
-                }
-            )
-    return lines
-
-
-def road_frames(num: int) -> np.ndarray:
-    frames = np.zeros((num, 144, 256, 3), np.uint8)
-    frames[:, :64] = (150, 185, 215)
-    frames[:, 64:] = (88, 120, 76)
-    for row in range(64, 144):
-        half = int((row - 60) * 1.9)
-        frames[:, row, max(128 - half, 0) : 128 + half] = (84, 86, 92)
-    return frames
-
-
-def strip_image() -> Image.Image:
-    num = 40
-    plans = Trajectory(accel_mps2=np.zeros((num, 64)), curvature_per_m=np.linspace(0, 0.03, num)[:, None] * np.ones(64))
-    thoughts = tuple(Thought(decision="follow the bend left", cause="the road bends left") for _ in range(num))
-    return draw_strip(road_frames(num), plans, np.full(num, 8.0), thoughts, CAMERA, steps=pick_steps(num))
-
-
-def leave_whole_turn(root: Path, turn: int = 1) -> None:
-    rng = np.random.default_rng(0)
-    leave(
-        root,
-        "ingest",
-        {
-            "clips_by_source": {"donkeycar": 61, "comma2k19": 12, "video": 3, "town": 160},
-            "seconds_by_source": {"donkeycar": 812.0, "comma2k19": 60.0, "video": 30.0, "town": 4100.0},
-            "notes": ["comma2k19 segment: no video in this copy; motion only"],
-        },
-        turn=turn,
-        thin=("dash-cam video gives no motion",),
-        files={
-            "quarantine.json": [
-                {"path": "tub_3/catalog_7.catalog", "reason": "truncated at line 212"},
-                {"path": "img/<b>44</b>.jpg", "reason": "torn JPEG"},
-            ]
-        },
-    )
-    leave(
-        root,
-        "curate",
-        {
-            "kept": 201,
-            "dropped_by_reason": {"parked": 14, "duplicate": 9, "dark": 3, "frozen": 9},
-            "samples": 41000,
-            "split": {"train": 171, "held_out": 30},
-        },
-        turn=turn,
-    )
-    train = {"samples_per_s": 212.0, "tokens_per_s": 14100.0, "mfu_frac": 0.31, "busy_frac": 0.93, "stall_frac": 0.02, "params": 3_100_000}
-    for stage in ("pretrain", "sft", "distil"):
-        leave(root, stage, train, turn=turn, files={"curves.json": loss_curve(rng)})
-    leave(
-        root,
-        "teacher",
-        train,
-        turn=turn,
-        files={"curves.json": [{"step": step * 1000, "return": 10 - 9 * 0.97**step, "completion_frac": 1 - 0.9 * 0.96**step} for step in range(80)]},
-    )
-    leave(root, "rl", train, turn=turn, files={"curves.json": loss_curve(rng)}, thin=("polish is 40 updates only",))
-    leave(
-        root,
-        "adapt",
-        {"parity_max_abs": 0.004, "latency": {"p50_ms": 9.4, "p99_ms": 14.2}},
-        turn=turn,
-        files={
-            "budget.json": [
-                {"name": "plan_p99", "value": 14.2, "unit": "ms", "limit": 100, "ok": True},
-                {"name": "bundle_size", "value": 4.1, "unit": "MB", "limit": 20, "ok": True},
-            ]
-        },
-    )
-    folder = leave(
-        root,
-        "evaluate",
-        {},
-        turn=turn,
-        files={
-            "scores.json": score_lines(),
-            "open_loop.json": open_loop_lines(),
-            "paired.json": [
-                {"a": "rl", "b": "sft", "metric": "route_completion_frac", "mean": 0.19, "low": 0.1, "high": 0.27},
-                {"a": "released_int8", "b": "distil", "metric": "collisions_per_km", "mean": 0.1, "low": -0.3, "high": 0.4},
-            ],
-            "strips.json": [
-                {"file": "worst.jpg", "title": "Worst: town 1000003", "caption": "leaves the lane in a left bend"},
-                {"file": "../../../../secret.jpg", "title": "outside", "caption": ""},
-            ],
-        },
-    )
-    (folder / "strips").mkdir()
-    strip_image().save(folder / "strips" / "worst.jpg", quality=85)
-    leave(root, "release", {"released": True, "manifest": {"model": "student", "version": 1}}, turn=turn)
-    leave(root, "drive", {"route_completion_frac": 0.9}, turn=turn)
-    leave(
-        root,
-        "mine",
-        {"scenarios": 5},
-        turn=turn,
-        files={
-            "failures.json": [
-                {"name": "collision-town-1-2-10-0044", "kind": "collision", "severity": 3.2, "detail": "hit <script>alert(1)</script> lead"}
-            ]
-        },
-    )
+sys.path.append(str(Path(__file__).parent))
+from fake_turn import CAMERA, explained, failure_lines, group_rows, leave, leave_whole_turn, road_frames
 
 
 class Page(HTMLParser):
@@ -298,6 +89,72 @@ def test_one_stage_alone_renders_and_the_others_are_named(tmp_path: Path, stage:
     text, _ = parsed(write_report(tmp_path, "tiny", 1))
     missing = re.search(r"No record of: ([^.]*)\.", text)
     assert missing and missing.group(1).split(", ") == [other for other in STAGES if other != stage]
+
+
+def test_the_long_tail_shows_the_worst_first_and_the_rest_on_demand(tmp_path: Path) -> None:
+    leave_whole_turn(tmp_path)
+    text, _ = parsed(write_report(tmp_path, "tiny", 1))
+    section = text[text.index('<section id="situations">') : text.index('<section id="vehicle">')]
+    shown, _, folded_away = section[section.index("<table") :].partition("<details>")
+    assert shown.index("every drive") < shown.index("plain traffic") < shown.index("cut in") and "gps route error" not in shown
+    assert "gps route error" in folded_away and "all 33 rows, worst first" in folded_away
+    assert section.count("<h3>By kind of road") == 1 and "roundabout" in section
+    by_tag = section[section.index("<h3>By kind of road") :]
+    assert "cut in" not in by_tag, "a situation is not told twice"
+    assert "47 drives of the released model in 31 staged situations" in section and "1 drive of a kind at most" in section
+    row = shown[shown.index("<td>cut in</td>") :].partition("</tr>")[0]
+    assert "<small>" not in row, "one drive has no interval"
+
+
+def test_failures_are_counted_by_cause_and_the_worst_can_be_driven_again(tmp_path: Path) -> None:
+    leave_whole_turn(tmp_path)
+    text, _ = parsed(write_report(tmp_path, "tiny", 1))
+    section = text[text.index('<section id="failures">') : text.index('<section id="strips">')]
+    assert "11 failures of the released model in 47 drives: 5 × ran out of time, 3 × left the road" in section
+    counted = [[cell for cell in re.findall(r"<td>(.*?)</td>", row)] for row in re.findall(r"<tr>(<td>.*?)</tr>", section)]
+    assert counted[0] == ["every failure", "", "", "11", "1", "3"], "the released model first, then the expert, then the probes"
+    assert counted[1] == ["ran out of time", "its own", "stood without a reason", "5", "", ""]
+    assert "motorworks drive tiny/turn1/release --scenario town-1000003-0-10</code>" in section
+    assert "motorworks drive tiny/turn1/release --scenario town-1001006-0-10-cut_in-0.50</code>" in section
+    fog = next(line["text"] for line in failure_lines() if line["scenario"]["kind"] == "fog")
+    assert section.partition(fog)[2].startswith("</li>"), "its name does not tell the parameters, so no command is made up"
+
+
+def test_failures_of_another_version_are_counted_and_an_older_turn_says_what_is_absent(tmp_path: Path) -> None:
+    folder = leave(tmp_path, "evaluate", {}, files={"failures.json": [*failure_lines()[:1], {"policy": "expert", "what": "hit"}]})
+    text, _ = parsed(write_report(tmp_path, "tiny", 1))
+    assert "1 rows of failures.json were written by another version" in text and "evaluate left no by_scenario.json" in text
+    assert "<code>motorworks drive" not in text and "Nothing was released" in text
+    (folder / "failures.json").write_text("[]")
+    assert "0 failures of the released model." in parsed(write_report(tmp_path, "tiny", 1))[0]
+    (folder / "failures.json").unlink()
+    (folder / "by_odd.json").write_text(json.dumps(group_rows({"all": 16, "roundabout": 4})))
+    text, _ = parsed(write_report(tmp_path, "tiny", 1))
+    assert "evaluate left no failures.json" in text and "roundabout" in text
+
+
+def test_the_worst_are_of_many_kinds_and_of_different_drives() -> None:
+    scenarios = [Scenario(town_seed=seed, route_seed=0) for seed in range(4)]
+    slow = Failure(kind="timeout", scenario=scenarios[0], step=9, severity=0.2, fault="ego")
+    hit = Failure(kind="collision", scenario=scenarios[1], step=5, severity=3.0, fault="ego")
+    found = [
+        slow,
+        hit,
+        replace(hit, severity=9.0, fault="other", scenario=scenarios[2]),
+        replace(hit, severity=7.0, scenario=scenarios[3]),
+        replace(slow, kind="red_light", scenario=scenarios[3]),
+    ]
+    assert worst_failures(found, 3) == [found[3], slow, hit] and worst_failures([], 3) == []
+
+
+def test_a_failure_is_read_as_it_was_and_replayed_only_if_its_name_tells_all() -> None:
+    plain = Failure(kind="timeout", scenario=Scenario(town_seed=1, route_seed=2, num_agents=3), step=9, severity=0.2, fault="ego")
+    for scenario in (plain.scenario, replace(plain.scenario, kind="fog", difficulty_frac=0.25, params=(("visibility_m", 40.0),))):
+        failure = replace(plain, scenario=scenario)
+        assert read_failure(json.loads(json.dumps(explained("expert", failure)))) == failure
+    assert read_failure({"kind": "timeout"}) is None and read_failure({**explained("expert", plain), "kind": "fell asleep"}) is None
+    assert replay_command(plain.scenario, "toy") == "motorworks drive toy --scenario town-1-2-3" and replay_command(plain.scenario, None) == ""
+    assert replay_command(replace(plain.scenario, kind="fog", difficulty_frac=1 / 3), "toy") == "", "its name has two digits only"
 
 
 def test_an_empty_record_renders(tmp_path: Path) -> None:

@@ -22,9 +22,11 @@ class Section:
     blocks: tuple[Markup, ...]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, kind: str = "") -> Markup:
-    """A table that scrolls sideways on a narrow screen; Markup cells pass, numbers line up."""
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, kind: str = "", above: Sequence[tuple[str, int]] = ()) -> Markup:
+    """A table that scrolls sideways on a narrow screen; Markup cells pass, numbers line up. `above`: words over so many columns each."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    if above:
+        top = "".join(f'<th colspan="{span}">{escape(cell)}</th>' for cell, span in above) + f"</tr><tr>{top}"
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return Markup(f'<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>')
 

@@ -82,6 +82,11 @@ def _rank(name: str) -> float:
     return POLICY_ORDER.index(name) if name in POLICY_ORDER else POLICY_ORDER.index("released_int8") - 0.5
 
 
+def driver_words(policy: str) -> str:
+    """What a driver is called where many stand side by side."""
+    return {RELEASED: "released", "constant_velocity": "const. velocity"}.get(policy, policy.replace("_", " "))
+
+
 def tone_of(policy: str) -> str:
     """The colour variable of a policy."""
     return _TONES.get(policy, "s1")

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from motorworks.factory.report import making, sections
+from motorworks.factory.report import long_tail, making, sections
 from motorworks.factory.report.records import read_turn
 
 _SECTIONS = (
     sections.headline,
     sections.before_after,
+    long_tail.failures,
     sections.film_strips,
+    long_tail.situations,
     sections.open_loop,
     making.vehicle,
     making.funnel,

@@ -8,6 +8,7 @@ from motorworks.sim.rules import KEEPS_LANE
 from motorworks.sim.scenarios.places import find_stretch, lane_and_s, place_oncoming
 from motorworks.sim.staging import Stage
 
+MEETS_FROM_M = 72.0  # along the route: nearer it comes too suddenly, and few towns have a lane that is longer
 LONG = 6000  # steps: to the end of any episode
 
 
@@ -83,27 +84,29 @@ def pulling_out(stage: Stage) -> None:
     stage.crowd.add(CAR, lane, s, offset_m=-edge, mode=STATIC, **cue)
 
 
+def _meeting(stage: Stage) -> tuple[int, float]:
+    """The ego's first lane, empty up to a place so far ahead that whoever comes from there is met on it, and that place."""
+    find_stretch(stage, 2.0, 10.0, MEETS_FROM_M, oncoming=True, straight=False)
+    lane, s = lane_and_s(stage.route, MEETS_FROM_M)
+    stage.crowd.kept_clear = {lane, int(stage.town.network.lanes.opposite[lane])}
+    return lane, s
+
+
 def wrong_way_driver(stage: Stage) -> None:
     """A car comes towards the ego in its own lane, and swerves back late."""
-    at = find_stretch(stage, 45.0, 110.0, 40.0)
-    lane, s = lane_and_s(stage.route, at + 38.0)
-    swerves = {"cue": EGO_WITHIN_M, "cue_value": stage.value("swerve_m", 45.0, 32.0), "act": SHIFT, "act_value": 3.4, "act_steps": LONG}
-    slot = stage.crowd.add(CAR, lane, s, offset_m=stage.value("offset_m", 1.9, 1.2), backward=1, eagerness=0.55, blind=KEEPS_LANE, **swerves)
+    lane, s = _meeting(stage)
+    swerves = {"cue": EGO_WITHIN_M, "cue_value": stage.value("swerve_m", 32.0, 24.0), "act": SHIFT, "act_steps": LONG}
+    slot = stage.crowd.add(CAR, lane, s, offset_m=stage.value("offset_m", 0.4, 0.0), backward=1, eagerness=0.55, blind=KEEPS_LANE, **swerves)
     stage.agents.speed[slot] = 4.0
 
 
 def oncoming_drift(stage: Stage) -> None:
     """An oncoming driver drifts over the centre line for some seconds."""
-    at = find_stretch(stage, 40.0, 110.0, 40.0)
+    lane, s = _meeting(stage)
     lanes = stage.town.network.lanes
-    lane, s = lane_and_s(stage.route, at + 30.0)
     other = int(lanes.opposite[lane])
-    if other < 0:
-        stage.find_route(lambda route: lanes.opposite[lane_and_s(route, at + 30.0)[0]] >= 0, "an oncoming lane")
-        lane, s = lane_and_s(stage.route, at + 30.0)
-        other = int(lanes.opposite[lane])
-    over = stage.value("over_m", 0.6, 1.15)
-    cue = {"cue": EGO_WITHIN_M, "cue_value": 45.0, "act": SHIFT, "act_value": over, "act_steps": 45}
+    over = stage.value("over_m", 1.0, 1.3)
+    cue = {"cue": EGO_WITHIN_M, "cue_value": 45.0, "act": SHIFT, "act_value": over, "act_steps": 80}
     slot = stage.crowd.add(CAR, other, float(lanes.length[other] * (1 - s / lanes.length[lane])), eagerness=0.8, blind=KEEPS_LANE, **cue)
     stage.agents.speed[slot] = 0.6 * lanes.limit[other]
 

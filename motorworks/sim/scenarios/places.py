@@ -22,18 +22,24 @@ def beside_route(route: Route, at_m: float, left_m: float) -> Float[Array, " 3"]
     return np.array([row[X] - left_m * np.sin(row[YAW]), row[Y] + left_m * np.cos(row[YAW]), row[YAW]])
 
 
-def find_stretch(stage: Stage, low_m: float, high_m: float, length_m: float, *, beside: bool = False, straight: bool = True) -> float:
-    """Start of the first `length_m` of one lane between two distances along the route; `beside`: another lane of our direction lies beside it."""
+def find_stretch(
+    stage: Stage, low_m: float, high_m: float, length_m: float, *, beside: bool = False, oncoming: bool = False, straight: bool = True
+) -> float:
+    """Start of the first `length_m` of one lane between two distances along the route; `beside`: another lane of our direction lies beside it,
+    `oncoming`: the lane on its left is an oncoming one."""
     lanes = stage.town.network.lanes
 
     def first(route: Route) -> float | None:
         for at in np.arange(low_m, high_m, 4.0):
-            if _fits(lanes, route, float(at), length_m, beside, straight):
+            lane, _ = lane_and_s(route, float(at))
+            alone = lanes.left[lane] < 0 and lanes.opposite[lane] >= 0
+            if (alone or not oncoming) and _fits(lanes, route, float(at), length_m, beside, straight):
                 return float(at)
         return None
 
     if first(stage.route) is None:
-        what = f"{length_m:.0f} m of {'multi-lane ' if beside else ''}road between {low_m:.0f} and {high_m:.0f} m"
+        kind = "multi-lane " if beside else "two-way " if oncoming else ""
+        what = f"{length_m:.0f} m of {kind}road between {low_m:.0f} and {high_m:.0f} m"
         stage.find_route(lambda route: first(route) is not None, what)
     found = first(stage.route)
     assert found is not None
