@@ -13,6 +13,7 @@ from motorworks.factory.stages.distil import DistilConfig
 from motorworks.factory.stages.drive import DriveConfig
 from motorworks.factory.stages.evaluate import EvaluateConfig
 from motorworks.factory.stages.fit_model import FitModelConfig
+from motorworks.factory.stages.gate import GateConfig
 from motorworks.factory.stages.ingest import IngestConfig
 from motorworks.factory.stages.mine import MineStepConfig
 from motorworks.factory.stages.on_policy import OnPolicyConfig
@@ -30,25 +31,25 @@ Line = dict[str, Step]  # the steps of one turn, by stage
 class Sizes:
     """How much of everything: all that differs between a smoke test, a laptop and more."""
 
-    num_recordings: int = 48  # of the town, about 35 s each
+    num_recordings: int = 256  # of the town, 8 s each
     num_redriven: int = 24  # mined scenarios that the expert drives for the next turn
     model: str = "nano"  # "base" puts a pretrained SmolLM2-135M behind our eyes and hands
     student: str = "pico"
-    pretrain_steps: int = 200
-    sft_steps: int = 140
-    teacher_iterations: int = 48
+    pretrain_steps: int = 150
+    sft_steps: int = 100
+    teacher_iterations: int = 24
     teacher_envs: int = 64
-    rl_rounds: tuple[float, ...] = (0.5, 0.2, 0.0, 0.0, 0.0)  # share of episodes that the teacher drives
-    rl_steps: int = 300  # of every environment and round
-    rl_fit_steps: int = 120  # of a round
-    rl_last_fit_steps: int = 260
-    gate_scenarios: int = 16  # that the polish has to pass
+    rl_rounds: tuple[float, ...] = (1.0, 1.0, 0.3, 0.0)  # share of drives that the labeller drives
+    rl_steps: int = 280  # of every drive and round
+    rl_fit_steps: int = 100  # of a round
+    rl_last_fit_steps: int = 240
+    gate_scenarios: int = 12  # that decide who labels and whether the polish stays
     distil_warm_steps: int = 500
-    distil_rounds: tuple[float, ...] = (0.2, 0.0, 0.0)
-    distil_steps: int = 300
-    distil_fit_steps: int = 200
-    distil_last_fit_steps: int = 450
-    num_envs: int = 16
+    distil_rounds: tuple[float, ...] = (1.0, 1.0, 0.3, 0.0)
+    distil_steps: int = 320
+    distil_fit_steps: int = 250
+    distil_last_fit_steps: int = 1600
+    num_envs: int = 64  # that drive at once
     num_scenarios: int = 16  # held out
     num_drives: int = 10  # of the fleet
     num_plans: int = 500  # timed
@@ -92,18 +93,20 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     """A model that sees, says and steers: by looking, then by example, then on its own drives."""
     seeing = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
     speaking = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
-    steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0)
+    steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0, road=1.0)
+    telling = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.0, road=1.0)
     look = FitConfig(steps=sizes.pretrain_steps, batch_size=sizes.batch_size, lr=2e-3, losses=seeing, seed=turn)
-    speak = replace(look, steps=sizes.sft_steps, lr=1e-3, losses=speaking)
+    speak = replace(look, steps=sizes.sft_steps, lr=1e-3, losses=speaking, think_every=2)
     drives = OnPolicyConfig(
         labeller_drives_frac=sizes.rl_rounds,
         num_steps=sizes.rl_steps,
         num_envs=sizes.num_envs,
-        fit=replace(look, steps=sizes.rl_fit_steps, lr=1e-3, losses=steering),
-        last_fit=replace(look, steps=sizes.rl_last_fit_steps, lr=1e-3, losses=speaking),
+        fit=replace(look, steps=sizes.rl_fit_steps, lr=1.5e-3, losses=steering),
+        last_fit=replace(look, steps=sizes.rl_last_fit_steps, lr=1.5e-3, losses=telling, think_every=8),
         threads=sizes.threads,
         seed=10 * turn,
     )
+    gate = GateConfig(num_scenarios=sizes.gate_scenarios, threads=sizes.threads)
     samples, start = {"samples": now["curate"]}, {"start": before["rl"]} if before else {}
     mined = {"mined": before["mine"]} if before else {}
 
@@ -113,7 +116,7 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     pretrain = Step(name=f"{here}/pretrain", run=fit_model.run, config=pretrained, inputs=samples | start)
     sft = Step(name=f"{here}/sft", run=fit_model.run, config=tuned, inputs=samples | {"start": pretrain})
     coach = Step(name=f"{name}/teacher", run=teacher.run, config=coached)
-    reinforced = RlConfig(loop=drives, polish=PolishConfig(), num_gate_scenarios=sizes.gate_scenarios)
+    reinforced = RlConfig(loop=drives, polish=PolishConfig(), gate=gate)
     return {
         "pretrain": pretrain,
         "sft": sft,
@@ -124,9 +127,9 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
 
 def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, now: Line, before: Line) -> Line:
     """A small one for the car: taught, fitted, judged, signed."""
-    steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0)
-    speaking = LossWeights(action=1.0, reasoned=0.1, language=0.2, world=0.0)
-    warm = FitConfig(steps=sizes.distil_warm_steps, batch_size=sizes.batch_size, lr=2e-3, losses=speaking, seed=turn)
+    steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0, road=1.0)
+    speaking = LossWeights(action=1.0, reasoned=0.1, language=0.2, world=0.0, road=1.0)
+    warm = FitConfig(steps=sizes.distil_warm_steps, batch_size=sizes.batch_size, lr=2e-3, losses=speaking, seed=turn, think_every=4)
     drives = OnPolicyConfig(
         labeller_drives_frac=sizes.distil_rounds,
         num_steps=sizes.distil_steps,
@@ -146,7 +149,7 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
     adapted = Step(name=f"{here}/adapt", run=adapt.run, config=fitted, inputs=samples | {"student": student, "shadow": parent})
     stages = {stage: now[stage] for stage in ("pretrain", "sft", "rl", "teacher")} | {"distil": student, "adapted": adapted}
     rival = {"previous_release": before["adapt"]} if before else {}
-    exam = EvaluateConfig(num_scenarios=sizes.num_scenarios, threads=sizes.threads)
+    exam = EvaluateConfig(num_scenarios=sizes.num_scenarios, threads=1)  # a driver a process: see --workers
     judged = Step(name=f"{here}/evaluate", run=evaluate.run, config=exam, inputs=stages | rival | {"clips": now["ingest"]})
     signed = ReleaseStepConfig(release=turn)
     released = Step(name=f"{here}/release", run=release.run, config=signed, inputs={"adapted": adapted, "evaluated": judged})

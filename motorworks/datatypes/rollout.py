@@ -9,7 +9,7 @@ from motorworks.datatypes.thought import Thought
 from motorworks.datatypes.trajectory import Trajectory
 from motorworks.geometry.array import Array
 
-OUTCOMES = ("completed", "collision", "off_road", "timeout")
+OUTCOMES = ("completed", "collision", "off_road", "timeout", "cut")  # cut: the recording stopped, the drive went on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,3 +36,8 @@ class Plan:
     proposals: Trajectory | None = None  # [batch proposal time]
     scores: Float[Array, "batch proposal"] | None = None  # probabilities
     thoughts: tuple[Thought | None, ...] | None = None  # one per batch item
+
+    @property
+    def intended(self) -> Trajectory:
+        """What should have been driven: the only proposal where there is just one (policy.noise drives off it on purpose), else the trajectory."""
+        return self.proposals[:, 0] if self.proposals is not None and self.proposals.accel_mps2.shape[1] == 1 else self.trajectory

@@ -33,6 +33,7 @@ class ModelConfig:
     num_instruction: int = 8
     num_thought: int = 16
     num_vocab: int = 75
+    num_road: int = 49
     foresight_steps: int = 5  # 10 Hz steps the world head looks ahead
     backbone: str = "llama-random"
 
@@ -71,8 +72,8 @@ class ModelConfig:
 
 # dim, depth, heads, kv_heads, mlp_dim | vision_dim, vision_depth, vision_heads, vision_mlp_ratio, resampler_depth, latents_per_frame
 _DIAL = {
-    "pico": (64, 2, 2, 2, 128, 64, 1, 2, 4, 1, 8),
-    "nano": (128, 3, 4, 2, 448, 96, 2, 3, 4, 1, 8),
+    "pico": (64, 1, 2, 2, 96, 64, 1, 2, 2, 1, 8),
+    "nano": (128, 2, 4, 2, 448, 96, 1, 3, 4, 1, 8),
     "small": (512, 8, 8, 4, 1408, 320, 6, 5, 4, 2, 8),
     "base": (576, 30, 9, 3, 1536, 384, 12, 6, 4, 2, 8),
     "1b": (2048, 20, 16, 8, 5632, 768, 12, 12, 4, 2, 16),

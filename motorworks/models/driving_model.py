@@ -41,6 +41,7 @@ class ModelOutput:
     controls: Float[Tensor, "b k 64 2"]
     logits: Float[Tensor, "b k"]
     next_latents: Float[Tensor, "b l c"]
+    road: Float[Tensor, "b road"]  # read off the state; a lesson for the eye, nothing drives by it
     thought_logits: Float[Tensor, "b 16 vocab"] | None = None
     reasoned_controls: Float[Tensor, "b k 64 2"] | None = None
     reasoned_logits: Float[Tensor, "b k"] | None = None
@@ -64,6 +65,7 @@ class DrivingModel(nn.Module):
         self.speak = nn.Linear(config.dim, config.num_vocab)
         self.action = ActionHead(config)
         self.world = WorldHead(config)
+        self.road = nn.Linear(config.dim, config.num_road)
         if pretrained and config.backbone == "smollm2-135m":
             load_smollm2(self.backbone)
 
@@ -135,7 +137,8 @@ class DrivingModel(nn.Module):
         state = hidden[:, num_plan - 1]
         controls, logits = self.action(state)
         driven = batch.controls if batch.controls is not None else best_proposal(controls, logits)
-        out = {"latents": latents, "state": state, "controls": controls, "logits": logits, "next_latents": self.world(latents[:, -1], state, driven)}
+        out = {"latents": latents, "state": state, "controls": controls, "logits": logits}
+        out |= {"next_latents": self.world(latents[:, -1], state, driven), "road": self.road(state)}
         if batch.thought_ids is not None:
             out["thought_logits"] = self.speak(hidden[:, num_plan : num_plan + self.config.num_thought])
             out["reasoned_controls"], out["reasoned_logits"] = self.action(hidden[:, -1])

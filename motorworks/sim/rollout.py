@@ -59,8 +59,7 @@ class _Tape:
 
     def record_plan(self, env: int, plan: Plan, *, trajectory: bool) -> None:
         if trajectory:
-            # one proposal only is a label beside what was executed: see policy.noise.Perturbed
-            kept = plan.trajectory if plan.proposals is None or plan.proposals.accel_mps2.shape[1] != 1 else plan.proposals[:, 0]
+            kept = plan.intended
             self.plans.append((np.asarray(kept.accel_mps2[env], np.float32), np.asarray(kept.curvature_per_m[env], np.float32)))
         self.thoughts.append(plan.thoughts[env] if plan.thoughts is not None else None)
 
@@ -80,7 +79,8 @@ def _finish(tape: _Tape, env: int, policy: Policy, step: WorldStep, snapshot: Sn
     if tape.plans:
         accel, curvature = (np.stack([*column, column[-1]]) for column in zip(*tape.plans, strict=True))
         plans = Trajectory(accel_mps2=accel, curvature_per_m=curvature)
-    outcome = "collision" if step.collision[env] else "off_road" if step.off_road[env] else "completed" if step.completed[env] else "timeout"
+    ending = {"collision": step.collision[env], "off_road": step.off_road[env], "completed": step.completed[env], "timeout": step.truncated[env]}
+    outcome = next((name for name, happened in ending.items() if happened), "cut")
     thoughts = (*tape.thoughts, tape.thoughts[-1])
     return Rollout(
         scenario=tape.scenario,
@@ -136,6 +136,43 @@ def iterate_rollouts(
             for env, tape in fresh.items():
                 tape.record(env, snapshot, observation, frame=keep_frames)
             tapes.update(fresh)
+
+
+def iterate_excerpts(world: World, policy: Policy, scenarios: Iterator[Scenario], *, num: int, num_steps: int, gap_steps: int) -> Iterator[Rollout]:
+    """`num` recordings of up to `num_steps` rows, with frames, of drives that go on unseen for `gap_steps` between them.
+
+    What teaches is many places, not many frames: neighbouring pictures are alike, and the camera is what costs (docs/log.md).
+    """
+    world.renders = True
+    driven = [next(scenarios) for _ in range(world.num_envs)]
+    observation, tapes, made, t = world.reset(driven), dict[int, _Tape](), 0, 0
+    while made < num:
+        phase, t = t % (num_steps + gap_steps), t + 1
+        if phase == 0:
+            tapes = {env: _Tape(index=env, scenario=scenario) for env, scenario in enumerate(driven)}
+            _record(tapes, world.snapshot(), observation)
+        plan = policy.act(observation if policy.privileged else replace(observation, scene=None))
+        world.renders = t % (num_steps + gap_steps) < num_steps
+        step = world.step(plan.trajectory)
+        observation, ended = step.observation, step.terminated | step.truncated
+        if tapes:
+            snapshot = world.snapshot()
+            for env, tape in tapes.items():
+                tape.record_plan(env, plan, trajectory=False)
+            _record(tapes, snapshot, observation)
+            for env in [env for env in tapes if ended[env] or phase + 2 == num_steps][: num - made]:
+                made += 1
+                yield _finish(tapes.pop(env), env, policy, step, snapshot)
+        done = np.flatnonzero(ended)
+        if len(done):
+            for env in done:
+                driven[env] = next(scenarios)
+            observation = world.reset([driven[env] for env in done], done)
+
+
+def _record(tapes: dict[int, _Tape], snapshot: Snapshot, observation: Observation) -> None:
+    for env, tape in tapes.items():
+        tape.record(env, snapshot, observation, frame=True)
 
 
 def roll_out(

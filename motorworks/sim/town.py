@@ -234,6 +234,11 @@ class Town:
                     self._renderer.reset_env(town, town_map, staged.look)
         return self._renderer.draw(draws, self._bank.arrays, self._slots, self._chassis.pose, self._agents, self._clock, self._spread)
 
+    def draw_once(self, scenario: Scenario) -> Array:
+        """Pictures of a scenario's first moment, [camera, height, width, 3], without anything that moves: for compiling and for looking."""
+        self._start(0, scenario)
+        return self._frames(np.ones(self.num_envs, np.bool_))[0]
+
     def _observe(self, first: Array, *, draws: Array) -> Observation:
         frames = self._frames(draws) if self.renders else None
         past = compose(inverse(self._chassis.pose)[:, None], self._past)

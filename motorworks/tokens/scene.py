@@ -1,4 +1,4 @@
-"""A scene as a flat vector for the privileged teacher: encode only, nothing is decoded from it."""
+"""A scene as a flat vector: what the privileged teacher drives by, and what a camera model learns to read from its picture. Encode only."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from motorworks.geometry.array import Array
 _FAR_M = 60.0
 _SPEED_MPS = 15.0
 _ROOM_M = 4.0
+NUM_ROAD = 49  # see SceneCodec.encode_road
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +24,13 @@ class SceneCodec:
 
     def encode(self, scene: Scene) -> Float32[Array, "batch feature"]:
         """Ego, route, rooms, right of way, lead and the nearest agents, in that order."""
+        return np.concatenate([self.encode_road(scene), self._around(scene)], -1, dtype=np.float32)
+
+    def encode_road(self, scene: Scene) -> Float32[Array, "batch road"]:
+        """The first part of `encode`, without the agents around: where the road goes, what is ahead, what to stop for."""
         curvature = np.clip(scene.path_curvature_per_m[:, :: self.path_stride] * 10, -2, 2)
         columns = np.stack([*_ego_and_route(scene), *_right_of_way(scene), *_lead(scene)], -1)
-        return np.concatenate([columns, curvature, self._around(scene)], -1).astype(np.float32)
+        return np.concatenate([columns, curvature], -1).astype(np.float32)
 
     def _around(self, scene: Scene) -> Array:
         agents, valid = self._nearest(scene)

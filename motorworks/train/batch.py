@@ -34,6 +34,7 @@ class Batch:
     speed_mps: Float[Tensor, " b"]
     curvature_scale_per_m: Float[Tensor, " b"]
     distance_scale_m: Float[Tensor, " b"]
+    road: Float[Tensor, "b road"]  # NaN where nobody knows
     next_latents: Float[Tensor, "b l c"] | None = None  # targets, filled by `look`
 
 
@@ -78,7 +79,16 @@ def gather(samples: Samples, index: Int64[Array, " b"], jitter: Jitter, generato
         ego=torch.from_numpy(ego),
         **{
             name: torch.from_numpy(getattr(samples, name)[index])
-            for name in ("instruction_ids", "thought_ids", "controls", "controls_valid", "speed_mps", "curvature_scale_per_m", "distance_scale_m")
+            for name in (
+                "instruction_ids",
+                "thought_ids",
+                "controls",
+                "controls_valid",
+                "speed_mps",
+                "curvature_scale_per_m",
+                "distance_scale_m",
+                "road",
+            )
         },
     )
 

@@ -26,9 +26,10 @@ class LossWeights:
     reasoned: float = 0.3
     language: float = 0.2
     world: float = 0.2
+    road: float = 0.0  # reading the road as a privileged eye sees it; only simulated samples know
 
     def __post_init__(self) -> None:
-        if min(self.action, self.reasoned, self.language, self.world) < 0 or self.action + self.reasoned + self.language + self.world == 0:
+        if min(vars(self).values()) < 0 or sum(vars(self).values()) == 0:
             raise ValueError(f"loss weights must not be negative, and one must be positive: {self}")
 
 
@@ -45,6 +46,7 @@ class FitConfig:
     grad_clip: float = 1.0
     seed: int = 0
     precision: str = "fp32"
+    think_every: int = 1  # steps from one with the thought to the next: it nearly doubles the sequence, and words are soon learnt
     losses: LossWeights = field(default_factory=LossWeights)
     jitter: Jitter = field(default_factory=Jitter)
     record_every: int = 10
@@ -52,8 +54,8 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision {self.precision!r} is not fp32 or bf16")
-        if min(self.steps, self.batch_size, self.record_every) < 1:
-            raise ValueError(f"steps, batch_size and record_every must be at least 1: {self}")
+        if min(self.steps, self.batch_size, self.record_every, self.think_every) < 1:
+            raise ValueError(f"steps, batch_size, record_every and think_every must be at least 1: {self}")
         if self.lr <= 0 or self.weight_decay < 0 or self.grad_clip <= 0 or not 0 <= self.warmup_frac < 1 or not 0 <= self.final_lr_frac <= 1:
             raise ValueError(f"lr, weight_decay, grad_clip, warmup_frac or final_lr_frac out of range: {self}")
 

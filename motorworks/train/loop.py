@@ -11,7 +11,7 @@ import torch
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
 from motorworks.train.batch import Batch, draw_order, gather, look
 from motorworks.train.fit_config import FitConfig, LossWeights
-from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, WorldLoss
+from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import adamw, learning_rate
 from motorworks.train.samples import Samples
 
@@ -44,7 +44,7 @@ def fit(
     if threads is not None:
         torch.set_num_threads(threads)
     model.to(device).train()
-    losses = [*_losses(config.losses), *extra_losses]
+    thinking, quick = ([*_losses(weights), *extra_losses] for weights in (config.losses, replace(config.losses, language=0.0, reasoned=0.0)))
     optimiser = adamw(model, lr=config.lr, weight_decay=config.weight_decay)
     order = draw_order(samples.weight, config.batch_size, config.seed)
     generator = np.random.default_rng([config.seed, 1])
@@ -59,10 +59,13 @@ def fit(
         ready = time.perf_counter()
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps=config.steps, lr=config.lr, warmup_frac=config.warmup_frac, final_frac=config.final_lr_frac)
-        since.append({"lr": optimiser.param_groups[0]["lr"], **_step(model, batch, losses, optimiser, config, step, device)})
+        thinks = _thinks(config.losses) and step % config.think_every == 0
+        row = _step(model, batch, thinking if thinks else quick, optimiser, config, step, device, thought=thinks)
+        since.append({"lr": optimiser.param_groups[0]["lr"], **row})
         busy_s, data_s = busy_s + time.perf_counter() - ready, data_s + ready - before
         if (step + 1) % config.record_every == 0 or step + 1 == config.steps:
-            curves.append({"step": step + 1, **{name: float(np.mean([row[name] for row in since])) for name in since[0]}})
+            names = dict.fromkeys(name for row in since for name in row)
+            curves.append({"step": step + 1, **{name: float(np.mean([row[name] for row in since if name in row])) for name in names}})
             since = []
             if on_progress is not None:
                 on_progress(step + 1, curves[-1])
@@ -76,6 +79,7 @@ def _losses(weights: LossWeights) -> list[tuple[float, Loss]]:
         (weights.reasoned, ActionLoss(reasoned=True)),
         (weights.language, LanguageLoss()),
         (weights.world, WorldLoss()),
+        (weights.road, RoadLoss()),
     ]
     return [(weight, loss) for weight, loss in every if weight > 0]
 
@@ -89,11 +93,19 @@ def _to(batch: Batch, device: str) -> Batch:
 
 
 def _step(
-    model: DrivingModel, batch: Batch, losses: Sequence[tuple[float, Loss]], optimiser: torch.optim.AdamW, config: FitConfig, step: int, device: str
+    model: DrivingModel,
+    batch: Batch,
+    losses: Sequence[tuple[float, Loss]],
+    optimiser: torch.optim.AdamW,
+    config: FitConfig,
+    step: int,
+    device: str,
+    *,
+    thought: bool,
 ) -> dict[str, float]:
     """One update; the row of the curve. Raises before the weights are touched if anything is not finite."""
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"):
-        inputs, next_latents = look(model, batch, thought=_thinks(config.losses))
+        inputs, next_latents = look(model, batch, thought=thought)
         output = model(inputs)
     batch = replace(batch, next_latents=next_latents)
     total, parts = torch.zeros((), device=device), {}
@@ -112,17 +124,19 @@ def _step(
 
 
 def _result(model: DrivingModel, config: FitConfig, curves: list[dict[str, float]], *, busy_s: float, data_s: float, wall_s: float) -> FitResult:
-    thought, world = _thinks(config.losses), config.losses.world > 0
-    member = model.config
-    images = member.num_frames + world
-    tokens = images * member.grid[0] * member.grid[1] + (member.num_full_tokens if thought else member.num_plan_tokens)
+    world, member = config.losses.world > 0, model.config
+    thinks_frac = len(range(0, config.steps, config.think_every)) / config.steps if _thinks(config.losses) else 0.0
+    images = (member.num_frames + world) * member.grid[0] * member.grid[1]
+    tokens = images + thinks_frac * member.num_full_tokens + (1 - thinks_frac) * member.num_plan_tokens
+    flops = thinks_frac * train_flops_per_sample(member, thought=True, world=world)
+    flops += (1 - thinks_frac) * train_flops_per_sample(member, thought=False, world=world)
     num_samples = config.steps * config.batch_size
     return FitResult(
         curves=curves,
         num_samples=num_samples,
         samples_per_s=num_samples / wall_s,
         tokens_per_s=num_samples * tokens / wall_s,
-        flops_per_token=train_flops_per_sample(member, thought=thought, world=world) / tokens,
+        flops_per_token=flops / tokens,
         busy_s=busy_s,
         data_s=data_s,
         wall_s=wall_s,

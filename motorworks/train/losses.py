@@ -109,6 +109,24 @@ class WorldLoss:
         return loss, {"world": loss.detach()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class RoadLoss:
+    """Smooth L1 of what the state at ACT says about the road, each feature in units of its spread over the batch. An eye learns from it
+    where the lane goes and what stands ahead many times faster than from controls alone (docs/log.md); nothing drives by it."""
+
+    least_spread: float = 0.05
+
+    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+        known = batch.road.isfinite().all(dim=1)
+        if int(known.sum()) < 2:
+            nothing = output.road.sum() * 0.0
+            return nothing, {"road": nothing.detach()}
+        target = batch.road[known]
+        spread = target.std(dim=0) + self.least_spread
+        loss = F.smooth_l1_loss(output.road[known].float() / spread, target / spread)
+        return loss, {"road": loss.detach()}
+
+
 def latent_error(foreseen_BLC: Float[Tensor, "b l c"], seen_BLC: Float[Tensor, "b l c"]) -> Float[Tensor, " b"]:
     """Smooth L1 per sample between latents, which have unit variance over images."""
     return F.smooth_l1_loss(foreseen_BLC.float(), seen_BLC.float(), reduction="none").mean(dim=(1, 2))

@@ -1,25 +1,29 @@
 """On-policy data as samples: frames of the same episode are linked, never across its start."""
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
 from motorworks.bodies.body import CAR, Body
 from motorworks.datatypes.observation import NUM_PAST_POSES
 from motorworks.datatypes.on_policy import OnPolicy
+from motorworks.datatypes.trajectory import Trajectory
 from motorworks.geometry.array import Array
 from motorworks.tokens.ego import EgoCodec
 from motorworks.train.samples import FORESIGHT_STEPS, FRAME_GAP_STEPS, Samples, samples_from_arrays
 
+TURN_STEPS = 20
 
-def samples_from_on_policy(data: OnPolicy, *, stride: int = 2, body: Body = CAR) -> Samples:
-    """Every `stride`-th step of every environment."""
-    num_steps, num_envs = data.first.shape
-    age = episode_age(data)
-    steps = np.arange(0, num_steps, stride)
-    t, b = (grid.ravel() for grid in np.meshgrid(steps, np.arange(num_envs), indexing="ij"))
-    older = np.where(age[t, b] >= FRAME_GAP_STEPS, (t - FRAME_GAP_STEPS) * num_envs + b, -1)
-    later = np.minimum(t + FORESIGHT_STEPS, num_steps - 1)
-    same = (t + FORESIGHT_STEPS < num_steps) & (age[later, b] == age[t, b] + FORESIGHT_STEPS)
+
+def samples_from_on_policy(data: OnPolicy, *, body: Body = CAR) -> Samples:
+    """A sample of every row and environment. The older frame needs a stride that divides its age (4 steps); where the stride does not divide
+    the foresight (5 steps), nothing is foreseen."""
+    if FRAME_GAP_STEPS % data.stride_steps:
+        raise ValueError(f"stride_steps {data.stride_steps} must divide {FRAME_GAP_STEPS}: the model's older frame would be missing")
+    age = data.age_steps
+    num_rows, num_envs = age.shape
+    t, b = (grid.ravel() for grid in np.meshgrid(np.arange(num_rows), np.arange(num_envs), indexing="ij"))
+    back = FRAME_GAP_STEPS // data.stride_steps
+    older = np.where((age[t, b] >= FRAME_GAP_STEPS) & (t >= back), (t - back) * num_envs + b, -1)
     codec = EgoCodec()
     ego = codec.encode(data.speed_mps[t, b], data.yaw_rate_radps[t, b], data.past_poses_rig[t, b], body.name)
     early = age[t, b] < NUM_PAST_POSES  # as in driving: a past that was not lived is unknown
@@ -27,20 +31,31 @@ def samples_from_on_policy(data: OnPolicy, *, stride: int = 2, body: Body = CAR)
     return samples_from_arrays(
         images=data.images.reshape(-1, *data.images.shape[2:]),
         frame_index=np.stack([older, t * num_envs + b], axis=1),
-        next_frame_index=np.where(same, later * num_envs + b, -1),
+        next_frame_index=_foreseen(data)[t, b],
         ego=ego,
         instructions=tuple(data.instructions[i][j] for i, j in zip(t, b, strict=True)),
         trajectory=data.labels[t, b],
         speed_mps=data.speed_mps[t, b],
         body=body,
+        weight=_weight(data.labels[t, b], body),
         thoughts=tuple(data.thoughts[i][j] for i, j in zip(t, b, strict=True)),
-        step=t,
+        step=t * data.stride_steps,
+        road=None if data.road is None else data.road[t, b],
     )
 
 
-def episode_age(data: OnPolicy) -> Int64[Array, "time batch"]:
-    """Steps since the episode began; a tape that starts in the middle counts from its own start."""
-    age = np.zeros(data.first.shape, np.int64)
-    for t in range(1, len(age)):
-        age[t] = np.where(data.first[t], 0, age[t - 1] + 1)
-    return age
+def _weight(labels: Trajectory, body: Body) -> Float[Array, " num"]:
+    """Turns are few and hard, so they are drawn twice as often: where the label's mean curvature over 2 s is an eighth of the body's lock."""
+    turn_per_m = np.abs(np.asarray(labels.curvature_per_m)[:, :TURN_STEPS].mean(axis=-1))
+    return np.where(turn_per_m > body.max_curvature_per_m / 8, 2.0, 1.0).astype(np.float32)
+
+
+def _foreseen(data: OnPolicy) -> Int64[Array, "time batch"]:
+    """The picture that is `FORESIGHT_STEPS` ahead in the same episode, or -1."""
+    num_rows, num_envs = data.age_steps.shape
+    found = np.full((num_rows, num_envs), -1, np.int64)
+    rows, rest = divmod(FORESIGHT_STEPS, data.stride_steps)
+    if rest == 0 and num_rows > rows:
+        same = data.age_steps[rows:] == data.age_steps[:-rows] + FORESIGHT_STEPS
+        found[:-rows] = np.where(same, np.arange(rows * num_envs, num_rows * num_envs).reshape(-1, num_envs), -1)
+    return found

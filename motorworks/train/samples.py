@@ -15,6 +15,7 @@ from motorworks.geometry.se2 import compose, inverse
 from motorworks.tokens.action import ActionCodec
 from motorworks.tokens.ego import EgoCodec
 from motorworks.tokens.image import ImageCodec
+from motorworks.tokens.scene import NUM_ROAD
 from motorworks.tokens.text import DEFAULT_INSTRUCTION, PAD_ID, TextCodec
 
 FRAME_GAP_STEPS = 4
@@ -40,6 +41,7 @@ class Samples:
     distance_scale_m: Float[Array, " num"]  # of the body: a pose error that matters
     weight: Float[Array, " num"]  # how often to draw it, relative to the others
     step: Int64[Array, " num"]  # of its clip or tape
+    road: Float[Array, "num road"]  # what a privileged eye sees of the road (tokens.scene); a row of NaN: nobody knows
 
     def __post_init__(self) -> None:
         num = len(self.frame_index)
@@ -113,6 +115,7 @@ def samples_from_clip(
         distance_scale_m=np.full(len(steps), action.distance_scale_m, np.float32),
         weight=np.broadcast_to(np.asarray(weight, np.float32), (num,))[steps].copy(),
         step=steps,
+        road=np.full((len(steps), NUM_ROAD), np.nan, np.float32),
     )
 
 
@@ -129,6 +132,7 @@ def samples_from_arrays(
     thoughts: tuple[Thought | None, ...] | None = None,
     weight: Float[Array, " num"] | None = None,
     step: Int64[Array, " num"] | None = None,
+    road: Float[Array, "num road"] | None = None,
 ) -> Samples:
     """On-policy data: what the student saw, and what a teacher would have done there. Images are already encoded."""
     num, action, text = len(frame_index), ActionCodec(body=body), TextCodec()
@@ -147,6 +151,7 @@ def samples_from_arrays(
         distance_scale_m=np.full(num, action.distance_scale_m, np.float32),
         weight=np.ones(num, np.float32) if weight is None else np.asarray(weight, np.float32),
         step=np.zeros(num, np.int64) if step is None else np.asarray(step, np.int64),
+        road=np.full((num, NUM_ROAD), np.nan, np.float32) if road is None else np.asarray(road, np.float32),
     )
 
 

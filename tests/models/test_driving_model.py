@@ -14,6 +14,7 @@ from motorworks.models.heads import knot_matrix
 from motorworks.models.infer import TorchInfer
 from motorworks.tokens.ego import NUM_EGO
 from motorworks.tokens.image import HEIGHT_PX, WIDTH_PX
+from motorworks.tokens.scene import NUM_ROAD
 from motorworks.tokens.text import NUM_INSTRUCTION, NUM_THOUGHT, VOCABULARY
 
 
@@ -130,8 +131,8 @@ def test_a_wrong_config_names_the_field():
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_family_fits_what_the_codecs_deliver(name):
     config = family(name)
-    expects = (config.height_px, config.width_px, config.num_ego, config.num_instruction, config.num_thought, config.num_vocab)
-    assert expects == (HEIGHT_PX, WIDTH_PX, NUM_EGO, NUM_INSTRUCTION, NUM_THOUGHT, len(VOCABULARY))
+    expects = (config.height_px, config.width_px, config.num_ego, config.num_instruction, config.num_thought, config.num_vocab, config.num_road)
+    assert expects == (HEIGHT_PX, WIDTH_PX, NUM_EGO, NUM_INSTRUCTION, NUM_THOUGHT, len(VOCABULARY), NUM_ROAD)
 
 
 def test_knots_interpolate_lines_exactly():

@@ -8,30 +8,51 @@ import pytest
 from motorworks.datatypes.scenario import Scenario
 from motorworks.metrics.reward import Reward
 from motorworks.policy.expert import Expert, drive
+from motorworks.policy.noise import Perturbed
 from motorworks.policy.probes import StandStill
 from motorworks.policy.teacher import actions_to_trajectory, trajectory_to_actions
-from motorworks.sim.collect import collect
+from motorworks.sim.collect import Collector
 from motorworks.sim.curriculum import draw_scenarios
 from motorworks.sim.driving_env import DrivingEnv, watch
 from motorworks.sim.seeds import FIRST_HELD_OUT_SEED
 from motorworks.sim.town import Town
 from motorworks.tokens.image import ImageCodec
-from motorworks.tokens.scene import SceneCodec
+from motorworks.tokens.scene import NUM_ROAD, SceneCodec
 
 
-def gather(frac):
+def collector(stride=1):
     scenarios = draw_scenarios([3, 4], seed=0)
-    return collect(
-        Town(2), StandStill(), Expert(), scenarios, num_steps=25, labeller_drives_frac=frac, shrink=ImageCodec().encode, seed=0
-    )  # fmt: skip
+    return Collector(Town(2), scenarios, shrink=ImageCodec().encode, sense=SceneCodec().encode_road, stride=stride, seed=0)
 
 
 def test_the_student_drives_and_the_labeller_only_speaks():
-    stands, goes = gather(0.0), gather(1.0)
+    stands, goes = (collector().gather(StandStill(), Expert(), num_steps=25, labeller_drives_frac=frac) for frac in (0.0, 1.0))
     assert stands.speed_mps[-1].max() < 2.0 < goes.speed_mps[-1].min()
     assert stands.labels.accel_mps2[-1, :, :5].mean() > 0.3  # the expert would drive off
     assert stands.images.shape == (25, 2, 64, 128, 3) and stands.images[0].std() > 5
-    assert stands.first[0].all() and not stands.first[1:].any()
+    assert (stands.age_steps == np.arange(25)[:, None]).all()
+    assert stands.road.shape == (25, 2, NUM_ROAD) and np.isfinite(stands.road).all()
+
+
+@pytest.mark.parametrize("frac", [0.0, 1.0])
+def test_a_stride_keeps_every_so_many_steps_of_the_same_drive(frac):
+    every, fourth = (collector(stride).gather(StandStill(), Expert(), num_steps=24, labeller_drives_frac=frac) for stride in (1, 4))
+    assert fourth.stride_steps == 4 and (fourth.age_steps == every.age_steps[::4]).all()
+    assert np.array_equal(fourth.images, every.images[::4]) and np.array_equal(fourth.labels.accel_mps2, every.labels.accel_mps2[::4])
+
+
+def test_drives_go_on_from_one_round_to_the_next():
+    drives = collector(stride=4)
+    first, second = (drives.gather(Expert(), Expert(), num_steps=20, labeller_drives_frac=1.0) for _ in range(2))
+    assert (second.age_steps[0] == first.age_steps[-1] + 4).all()
+    with pytest.raises(ValueError, match="multiple of the stride 4"):
+        drives.gather(Expert(), Expert(), num_steps=10, labeller_drives_frac=1.0)
+
+
+def test_the_clean_plan_is_the_label_where_the_labeller_is_pushed():
+    pushed = collector().gather(Expert(), Perturbed(Expert(), seed=1), num_steps=30, labeller_drives_frac=1.0)
+    driven = np.diff(pushed.speed_mps, axis=0) / 0.1
+    assert np.abs(driven - pushed.labels.accel_mps2[:-1, :, 0]).max() > 0.2
 
 
 def test_draws_repeat_and_mix_in_what_was_mined():

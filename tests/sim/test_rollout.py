@@ -7,7 +7,7 @@ from motorworks.datatypes.trajectory import Trajectory
 from motorworks.geometry.se2 import compose
 from motorworks.policy.expert import Expert
 from motorworks.policy.noise import NoiseConfig, Perturbed
-from motorworks.sim.rollout import clip_from_rollout, iterate_rollouts, roll_out
+from motorworks.sim.rollout import clip_from_rollout, iterate_excerpts, iterate_rollouts, roll_out
 from motorworks.sim.seeds import town_scenarios
 from motorworks.sim.town import Town
 
@@ -72,3 +72,18 @@ def test_perturbed_drives_off_the_line_and_keeps_the_clean_plan() -> None:
     assert np.abs(first.plans.curvature_per_m[:-1, 0] - first.curvature_per_m[:-1]).max() > 0.003
     still = roll_out(town, Perturbed(Expert(), 7, NoiseConfig(curvature_per_m=0.0, accel_mps2=0.0)), SCENARIOS)
     assert np.array_equal(still[0].ego_world, clean[0].ego_world)
+
+
+def test_excerpts_are_stretches_of_the_drives_that_roll_out_drives():
+    whole = dict(iterate_rollouts(Town(2, max_steps=70), Expert(), SCENARIOS[:2], keep_frames=True))
+    found = list(iterate_excerpts(Town(2, max_steps=70), Expert(), iter(SCENARIOS * 2), num=4, num_steps=20, gap_steps=10))
+    assert [len(one.speed_mps) for one in found] == [20] * 4 and {one.outcome for one in found} == {"cut"}
+    for number, one in enumerate(found):
+        start = 30 * (number // 2)
+        assert np.array_equal(one.ego_world, whole[number % 2].ego_world[start : start + 20])
+        assert np.array_equal(one.frames, whole[number % 2].frames[start : start + 20])
+
+
+def test_an_excerpt_ends_where_its_drive_does():
+    found = list(iterate_excerpts(Town(1, max_steps=15), Expert(), iter(SCENARIOS * 2), num=2, num_steps=20, gap_steps=4))
+    assert [(one.outcome, len(one.speed_mps)) for one in found] == [("timeout", 16), ("timeout", 7)]  # the second began unseen

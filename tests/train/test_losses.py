@@ -11,7 +11,7 @@ from motorworks.datatypes.trajectory import Trajectory
 from motorworks.models.driving_model import ModelOutput
 from motorworks.tokens.action import ActionCodec
 from motorworks.train.batch import Batch
-from motorworks.train.losses import ActionLoss, LanguageLoss, WorldLoss, integrate
+from motorworks.train.losses import ActionLoss, LanguageLoss, RoadLoss, WorldLoss, integrate
 
 
 def _pair(num: int = 4, proposals: int = 6) -> tuple[ModelOutput, Batch]:
@@ -31,6 +31,7 @@ def _pair(num: int = 4, proposals: int = 6) -> tuple[ModelOutput, Batch]:
         speed_mps=torch.full((num,), 5.0),
         curvature_scale_per_m=torch.full((num,), 0.1),
         distance_scale_m=torch.full((num,), 10.0),
+        road=torch.randn(num, 5, generator=generator),
         next_latents=torch.nn.functional.layer_norm(torch.randn(num, 8, 16, generator=generator), (16,)),
     )
     output = ModelOutput(
@@ -39,6 +40,7 @@ def _pair(num: int = 4, proposals: int = 6) -> tuple[ModelOutput, Batch]:
         controls=torch.randn(num, proposals, 64, 2, generator=generator),
         logits=torch.randn(num, proposals, generator=generator),
         next_latents=torch.randn(num, 8, 16, generator=generator),
+        road=torch.randn(num, 5, generator=generator),
         thought_logits=torch.randn(num, 16, 42, generator=generator),
     )
     return output, batch
@@ -107,3 +109,15 @@ def test_world_loss_knows_the_truth_and_counts_only_existing_frames():
     changed[2] = 5.0
     other, _ = WorldLoss()(output, replace(batch, next_row=torch.tensor([0, 0, -1, 0]), next_latents=changed))
     assert torch.equal(one, other) and one > 0.1
+
+
+def test_the_road_is_read_where_it_is_known():
+    output, batch = _pair()
+    assert RoadLoss()(replace(output, road=batch.road), batch)[0] < 1e-6 < RoadLoss()(output, batch)[0]
+    unknown = batch.road.clone()
+    unknown[2] = torch.nan
+    told = RoadLoss()(output, replace(batch, road=unknown))[0]
+    other = RoadLoss()(replace(output, road=output.road.index_fill(0, torch.tensor(2), 9.0)), replace(batch, road=unknown))[0]
+    assert told == other and torch.isfinite(told)
+    nobody, parts = RoadLoss()(output, replace(batch, road=torch.full_like(batch.road, torch.nan)))
+    assert nobody == 0 and parts["road"] == 0

@@ -1,6 +1,7 @@
 """On-policy data as samples: what belongs to one episode is linked, what does not is not."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from motorworks.bodies.body import CAR
 from motorworks.datatypes.on_policy import OnPolicy
 from motorworks.datatypes.trajectory import NUM_STEPS, Trajectory
 from motorworks.tokens.ego import HISTORY_KNOWN
+from motorworks.tokens.scene import NUM_ROAD
 from motorworks.train.fit_config import PolishConfig
-from motorworks.train.on_policy import episode_age, samples_from_on_policy
+from motorworks.train.on_policy import samples_from_on_policy
 from motorworks.train.polish import polish
 
 TIME, BATCH = 30, 2
@@ -19,8 +21,8 @@ TIME, BATCH = 30, 2
 @pytest.fixture
 def tape():
     """Environment 1 starts anew at step 12; every image holds its own step and environment."""
-    first = np.zeros((TIME, BATCH), bool)
-    first[0], first[12, 1] = True, True
+    age = np.tile(np.arange(TIME)[:, None], (1, BATCH))
+    age[12:, 1] -= 12
     images = np.zeros((TIME, BATCH, 64, 128, 3), np.uint8)
     images[..., 0] = np.arange(TIME)[:, None, None, None]
     images[..., 1] = np.arange(BATCH)[None, :, None, None]
@@ -31,7 +33,9 @@ def tape():
         yaw_rate_radps=np.zeros((TIME, BATCH)),
         past_poses_rig=np.zeros((TIME, BATCH, 16, 3)),
         instructions=(("follow the road",) * BATCH,) * TIME,
-        first=first,
+        age_steps=age,
+        stride_steps=1,
+        road=np.tile(np.arange(TIME)[:, None, None], (1, BATCH, NUM_ROAD)),
         labels=Trajectory(accel_mps2=accel, curvature_per_m=accel / 10),
         thoughts=((None,) * BATCH,) * TIME,
         proposal_scores=None,
@@ -40,13 +44,8 @@ def tape():
     )
 
 
-def test_age_counts_from_each_start(tape):
-    age = episode_age(tape)
-    assert age[11, 1] == 11 and age[12, 1] == 0 and age[29, 0] == 29
-
-
 def test_frames_are_linked_within_an_episode_only(tape):
-    samples = samples_from_on_policy(tape, stride=1)
+    samples = samples_from_on_policy(tape)
     row = {(int(samples.step[i]), int(samples.frames[samples.frame_index[i, 1], 0, 0, 1])): i for i in range(len(samples))}
     older = samples.frames[samples.frame_index[row[20, 1], 0], 0, 0]
     later = samples.frames[samples.next_frame_index[row[20, 1]], 0, 0]
@@ -58,21 +57,30 @@ def test_frames_are_linked_within_an_episode_only(tape):
 
 
 def test_a_past_that_was_not_lived_is_unknown(tape):
-    samples = samples_from_on_policy(tape, stride=1)
+    samples = samples_from_on_policy(tape)
     known = samples.ego[:, HISTORY_KNOWN]
     second = samples.frames[samples.frame_index[:, 1], 0, 0, 1] == 1
     assert known[second & (samples.step == 20)] == 0 and known[~second & (samples.step == 20)] == 1
 
 
 def test_labels_belong_to_their_step(tape):
-    samples = samples_from_on_policy(tape, stride=2)
+    samples = samples_from_on_policy(tape)
     wanted = samples.step / 100 / 3.0  # tokens.action scales by 3 m/s2
-    assert np.allclose(samples.controls[:, 0, 0], wanted, atol=1e-6)
+    assert np.allclose(samples.controls[:, 0, 0], wanted, atol=1e-6) and np.array_equal(samples.road[:, 7], samples.step)
     assert samples.curvature_scale_per_m[0] == pytest.approx(CAR.max_curvature_per_m / 2)
 
 
+def test_rows_apart_are_linked_where_the_stride_allows(tape):
+    apart = replace(tape, stride_steps=4, age_steps=4 * tape.age_steps)
+    samples = samples_from_on_policy(apart)
+    row = int(np.flatnonzero((samples.step == 4 * 20) & (samples.frames[samples.frame_index[:, 1], 0, 0, 1] == 1))[0])
+    assert samples.frames[samples.frame_index[row, 0], 0, 0, 0] == 19 and (samples.next_frame_index == -1).all()
+    with pytest.raises(ValueError, match="stride_steps 3 must divide 4"):
+        samples_from_on_policy(replace(tape, stride_steps=3))
+
+
 def test_polish_moves_the_choice_towards_reward_and_leaves_the_proposals(tape, small_model):
-    samples = samples_from_on_policy(tape, stride=3)
+    samples = samples_from_on_policy(tape)
     from motorworks.train.evaluate import best_controls
 
     before = {name: value.clone() for name, value in small_model.state_dict().items()}
@@ -88,7 +96,7 @@ def test_polish_moves_the_choice_towards_reward_and_leaves_the_proposals(tape, s
 
 
 def test_polish_is_held_back_by_the_anchor(tape, small_model):
-    samples = samples_from_on_policy(tape, stride=3)
+    samples = samples_from_on_policy(tape)
     scores = np.zeros((len(samples), small_model.config.num_proposals))
     scores[:, 3] = 1.0
     free = polish(copy.deepcopy(small_model), samples, scores, PolishConfig(steps=60, lr=0.01, kl_weight=0.0))

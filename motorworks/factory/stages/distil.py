@@ -1,17 +1,18 @@
-"""The big model teaches a small one: first on what it learnt from itself, then on the student's own drives, where it says what it would
-have done."""
+"""What the big model learnt, in a small one: first on what the parent saw and was told, then on the student's own drives, where whoever
+drives better, the parent or the privileged expert, says what should have been done. A student is no better than who tells it."""
 
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from motorworks.factory.artifact import Inputs
+from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.stages.fit_model import curve_rows
-from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_world, learn_on_policy
+from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_drives, learn_on_policy
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
 if TYPE_CHECKING:
+    from motorworks.policy.policy import Policy
     from motorworks.train.samples import Samples
 
 
@@ -20,7 +21,7 @@ class DistilConfig:
     """`student` is a name on the dial of models.config.family; more than a quarter of the parent's parameters is refused."""
 
     loop: OnPolicyConfig
-    warm_start: FitConfig  # on curated clips and the parent's own drives, half and half
+    warm_start: FitConfig  # on curated clips and the parent's own drives
     student: str = "pico"
     seed: int = 5
 
@@ -42,23 +43,34 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     share = num_params(family(config.student)) / num_params(parent_config)
     if share > 0.25:
         raise ValueError(f"student {config.student!r} has {share:.0%} of its parent's parameters; a quarter is the most: choose a smaller member")
+    coach, coaches = _coach(inputs.one("parent"), ModelPolicy(TorchInfer(parent, threads=config.loop.threads), name="parent"))
     start = inputs.many("start")
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
     known = _known(inputs)
     warm = curve_rows(fit(model, known, config.warm_start, threads=config.loop.threads).curves)
-    world, scenarios = fresh_world(config.loop, inputs)
-    learnt = learn_on_policy(config.loop, model, ModelPolicy(TorchInfer(parent), name="parent"), known, scenarios, world, out)
+    drives = fresh_drives(config.loop, inputs)
+    learnt = learn_on_policy(config.loop, model, coach, known, drives, out)
     offset = warm[-1]["step"]
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in learnt.curve]))
     out.volatile("rounds.json").write_text(json.dumps(learnt.rounds))
-    out.record(rounds=learnt.rounds, share_of_parent_frac=share, **learnt.facts)
+    out.record(rounds=learnt.rounds, share_of_parent_frac=share, labeller=coach.name, labeller_gate_frac=coaches, **learnt.facts)
+    if coach.name != "parent":
+        out.thin(f"The parent drives worse than the expert ({coaches['parent']:.0%} against {coaches['expert']:.0%} of the gate): the expert labels.")
+
+
+def _coach(parent: Artifact, driver: "Policy") -> "tuple[Policy, dict[str, float]]":
+    """Who completed more of the gate in `rl`: the parent or the expert."""
+    from motorworks.policy.expert import Expert
+
+    found = {"parent": float(parent.metrics["gate_frac"]), "expert": float(parent.metrics["labeller_gate_frac"]["expert"])}
+    return (Expert() if found["expert"] > found["parent"] else driver), found
 
 
 def _known(inputs: Inputs) -> "Samples":
-    """What the parent learnt from, half and half: curated clips, and its own drives as the teacher labelled them."""
+    """What the parent learnt from: curated clips, and its own drives as they were labelled, of which three are drawn for each of the clips."""
     from motorworks.train.sample_files import load_samples
     from motorworks.train.samples import concat
 
     clips, drives = load_samples(inputs.one("samples").path / "samples.npz"), load_samples(inputs.one("parent").path / "gathered.npz")
-    return concat([clips, drives.reweighted(float(clips.weight.sum()) / float(drives.weight.sum()))])
+    return concat([clips, drives.reweighted(3 * float(clips.weight.sum()) / float(drives.weight.sum()))])

@@ -1,6 +1,5 @@
 """Drive, be told better, learn, again: the on-policy loop that `rl` runs with the teacher and `distil` with the released model's parent."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +8,9 @@ from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
 if TYPE_CHECKING:
-    from motorworks.datatypes.scenario import Scenario
     from motorworks.models.driving_model import DrivingModel
     from motorworks.policy.policy import Policy
-    from motorworks.sim.world import World
+    from motorworks.sim.collect import Collector
     from motorworks.train.loop import FitResult
     from motorworks.train.samples import Samples
 
@@ -24,13 +22,14 @@ class OnPolicyConfig:
     labeller_drives_frac: tuple[float, ...]  # per round, falling: who drives an episode
     num_steps: int
     fit: FitConfig
-    num_envs: int = 16
-    num_towns: int = 64
+    num_envs: int = 64
+    num_towns: int = 512
     num_agents: tuple[int, int] = (6, 14)
     staged_frac: float = 0.2  # of the fresh scenarios: the long tail
     known_share: float = 0.2  # of what is drawn was known before (curated clips), so that real roads and words are not forgotten
     last_fit: FitConfig | None = None  # of the last round, which may learn for longer, and words again
-    stride: int = 2
+    push_per_m: float = 0.03  # curvature by which the labeller's own driving is disturbed, to show how to come back
+    stride: int = 4  # steps between two samples of a drive
     threads: int = 2
     seed: int = 4
 
@@ -50,15 +49,14 @@ class Learnt:
 
 
 def learn_on_policy(
-    config: OnPolicyConfig, model: "DrivingModel", labeller: "Policy", known: "Samples", scenarios: "Iterator[Scenario]", world: "World", out: Output
+    config: OnPolicyConfig, model: "DrivingModel", labeller: "Policy", known: "Samples", drives: "Collector", out: Output
 ) -> "Learnt":
     """Trains `model` in place."""
     from dataclasses import replace
 
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
-    from motorworks.sim.collect import collect
-    from motorworks.tokens.image import ImageCodec
+    from motorworks.policy.noise import NoiseConfig, Perturbed
     from motorworks.train.loop import fit
     from motorworks.train.on_policy import samples_from_on_policy
     from motorworks.train.samples import concat
@@ -68,22 +66,19 @@ def learn_on_policy(
     rounds: list[dict[str, Any]] = []
     fits: list[FitResult] = []
     num_rounds = len(config.labeller_drives_frac)
+    student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student")
+    labeller = Perturbed(labeller, seed=config.seed, config=NoiseConfig(curvature_per_m=config.push_per_m))  # where it drives it must show recoveries
     for number, frac in enumerate(config.labeller_drives_frac):
-        student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student")
-        data = collect(
-            world,
+        data = drives.gather(
             student,
             labeller,
-            scenarios,
             num_steps=config.num_steps,
             labeller_drives_frac=frac,
-            shrink=ImageCodec().encode,
-            seed=config.seed + number,
             on_step=lambda t, number=number: out.progress(
                 number * config.num_steps + t, num_rounds * config.num_steps, "steps driven", f"round {number + 1}"
             ),
         )
-        gathered.append(samples_from_on_policy(data, stride=config.stride))
+        gathered.append(samples_from_on_policy(data))
         weight = sum(float(part.weight.sum()) for part in gathered)
         factor = config.known_share / (1 - config.known_share) * weight / float(known.weight.sum())
         settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit
@@ -110,17 +105,21 @@ def learn_on_policy(
     return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered), facts=facts_of(fits, model, threads=config.threads))
 
 
-def fresh_world(config: OnPolicyConfig, inputs: Any) -> "tuple[World, Iterator[Scenario]]":
-    """The town, and what to drive in it: training towns, with the scenarios mined in the turn before."""
+def fresh_drives(config: OnPolicyConfig, inputs: Any) -> "Collector":
+    """Drives in the training towns, the scenarios mined in the turn before among them."""
     import json
 
     from motorworks.datatypes.scenario import Scenario
+    from motorworks.sim.collect import Collector
     from motorworks.sim.curriculum import draw_scenarios
     from motorworks.sim.seeds import TRAIN_SEEDS
     from motorworks.sim.town import Town
+    from motorworks.tokens.image import ImageCodec
+    from motorworks.tokens.scene import SceneCodec
 
     mined = [Scenario(**row) for artifact in inputs.many("mined") for row in json.loads((artifact.path / "scenarios.json").read_text())]
     scenarios = draw_scenarios(
         TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents, mined=mined, staged_frac=config.staged_frac
     )
-    return Town(config.num_envs, threads=config.threads), scenarios
+    world = Town(config.num_envs, threads=config.threads)
+    return Collector(world, scenarios, shrink=ImageCodec().encode, sense=SceneCodec().encode_road, stride=config.stride, seed=config.seed)

@@ -1,7 +1,8 @@
 """Synthetic clips: the privileged expert drives the town, a little pushed about so that its clips show recoveries."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,19 +10,23 @@ from motorworks.factory.artifact import Inputs
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
+    from motorworks.datatypes.rollout import Rollout
     from motorworks.datatypes.scenario import Scenario
+    from motorworks.policy.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
 class TownClipsConfig:
-    """Fresh scenarios of the training towns; or, where a mined artifact is given, its scenarios and no others."""
+    """Excerpts of fresh drives in the training towns; or, where a mined artifact is given, whole drives of its scenarios and no others."""
 
     num_recordings: int
-    num_towns: int = 24
+    excerpt_s: float = 8.0
+    gap_s: float = 8.0  # driven unseen between two excerpts of a drive
+    num_towns: int = 256
     num_agents: tuple[int, int] = (6, 14)
     staged_frac: float = 0.25  # of the long tail
     perturbed_frac: float = 0.75  # of the recordings; the others are the expert untouched
-    num_envs: int = 16
+    num_envs: int = 64
     threads: int = 2
     seed: int = 1
 
@@ -39,39 +44,60 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.clips.store import write_clip
     from motorworks.policy.expert import Expert
     from motorworks.policy.noise import Perturbed
-    from motorworks.sim.rollout import clip_from_rollout, iterate_rollouts
-    from motorworks.sim.town import Town
+    from motorworks.sim.rollout import clip_from_rollout
 
-    scenarios = _scenarios(config, inputs)
-    if not scenarios:
+    mined = _mined(config, inputs)
+    if mined is not None and not mined:
         (out.path / "clips").mkdir()
         out.record(num_recordings=0)
         out.say("nothing was mined, so nothing is driven again")
         return
-    world = Town(min(config.num_envs, len(scenarios)), threads=config.threads)
-    num_perturbed = round(len(scenarios) * config.perturbed_frac)
-    batches = [(scenarios[:num_perturbed], Perturbed(Expert(), seed=config.seed)), (scenarios[num_perturbed:], Expert())]
+    total = config.num_recordings if mined is None else len(mined)
+    num_perturbed = round(total * config.perturbed_frac)
     outcomes, seconds_s, done = [], 0.0, 0
-    for batch, policy in batches:
-        for _, rollout in iterate_rollouts(world, policy, batch, keep_frames=True):
-            write_clip(out.path / "clips", clip_from_rollout(rollout))
-            outcomes.append(rollout.outcome)
-            seconds_s += len(rollout.speed_mps) / 10
-            done += 1
-            out.progress(done, len(scenarios), "recordings")
+    batches = ((0, num_perturbed, Perturbed(Expert(), seed=config.seed)), (num_perturbed, total, Expert()))
+    with ThreadPoolExecutor(1) as encoder:  # video is encoded while the town drives on; one clip waits at most
+        writing = None
+        for start, stop, policy in batches:
+            for rollout in _excerpts(config, policy, stop - start, start) if mined is None else _whole(config, policy, mined[start:stop]):
+                if writing is not None:
+                    writing.result()
+                writing = encoder.submit(write_clip, out.path / "clips", clip_from_rollout(rollout))
+                outcomes.append(rollout.outcome)
+                seconds_s += len(rollout.speed_mps) / 10
+                done += 1
+                out.progress(done, total, "recordings")
+        if writing is not None:
+            writing.result()
     out.record(num_recordings=done, seconds_s=seconds_s, outcomes={outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))})
 
 
-def _scenarios(config: TownClipsConfig, inputs: Inputs) -> "Sequence[Scenario]":
-    from itertools import islice
-
-    from motorworks.datatypes.scenario import Scenario
+def _excerpts(config: TownClipsConfig, policy: "Policy", num: int, first: int) -> "Iterator[Rollout]":
+    from motorworks.datatypes.trajectory import DT_S
     from motorworks.sim.curriculum import draw_scenarios
+    from motorworks.sim.rollout import iterate_excerpts
     from motorworks.sim.seeds import TRAIN_SEEDS
+    from motorworks.sim.town import Town
+
+    fresh = draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed + first, num_agents=config.num_agents, staged_frac=config.staged_frac)
+    world, steps, gap = Town(min(config.num_envs, num), threads=config.threads), round(config.excerpt_s / DT_S), round(config.gap_s / DT_S)
+    return iterate_excerpts(world, policy, fresh, num=num, num_steps=steps, gap_steps=gap)
+
+
+def _whole(config: TownClipsConfig, policy: "Policy", scenarios: "Sequence[Scenario]") -> "Iterator[Rollout]":
+    from motorworks.sim.rollout import iterate_rollouts
+    from motorworks.sim.town import Town
+
+    world = Town(max(1, min(config.num_envs, len(scenarios))), threads=config.threads)
+    return (rollout for _, rollout in iterate_rollouts(world, policy, scenarios, keep_frames=True))
+
+
+def _mined(config: TownClipsConfig, inputs: Inputs) -> "list[Scenario] | None":
+    """What the turn before found hard; None where there was none."""
+    from motorworks.datatypes.scenario import Scenario
 
     mined = inputs.many("mined")
-    if mined:
-        rows = [row for artifact in mined for row in json.loads((artifact.path / "scenarios.json").read_text())]
-        return list(dict.fromkeys(Scenario(**row) for row in rows))[: config.num_recordings]
-    fresh = draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents, staged_frac=config.staged_frac)
-    return list(islice(fresh, config.num_recordings))
+    if not mined:
+        return None
+    rows = [row for artifact in mined for row in json.loads((artifact.path / "scenarios.json").read_text())]
+    return list(dict.fromkeys(Scenario(**row) for row in rows))[: config.num_recordings]
