@@ -82,6 +82,14 @@ def test_short_sequence_bf16_and_blind_samples_train_too():
     assert "action" in result.curves[-1] and "world" not in result.curves[-1] and "language" not in result.curves[-1]
 
 
+def test_thoughts_may_be_taught_in_some_steps_only():
+    config = FitConfig(steps=4, batch_size=8, record_every=1)
+    always, seldom = (fit(_model(), _samples(), replace(config, think_every=every), threads=1) for every in (1, 3))
+    assert all("language" in row for row in always.curves)
+    assert ["language" in row for row in seldom.curves] == [True, False, False, True] and "action" in seldom.curves[1]
+    assert seldom.flops_per_token * seldom.tokens_per_s * seldom.wall_s < always.flops_per_token * always.tokens_per_s * always.wall_s
+
+
 def test_draws_follow_the_weights():
     equal = draw_order(np.ones(50), 10, seed=3)
     assert sorted(np.concatenate([next(equal) for _ in range(5)]).tolist()) == list(range(50))

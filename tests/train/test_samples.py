@@ -90,7 +90,7 @@ def test_mirror_is_an_involution():
     once = mirror(samples)
     twice = mirror(once)
     for item in fields(Samples):
-        assert np.array_equal(getattr(twice, item.name), getattr(samples, item.name)), item.name
+        assert np.array_equal(getattr(twice, item.name), getattr(samples, item.name), equal_nan=True), item.name
     assert np.array_equal(once.controls[..., 1], -samples.controls[..., 1]) and np.array_equal(once.controls[..., 0], samples.controls[..., 0])
     assert TextCodec().decode_thought(once.thought_ids[0]) == Thought(decision="turn right", cause="the route turns right")
 
