@@ -44,12 +44,12 @@ def measure_speed() -> list[Figure]:
     blind, seeing = Town(NUM_ENVS, renders=False), Town(NUM_ENVS, renders=True)
     state = camera = copied = 0.0
     for town in (blind, seeing):
-        _steps_per_s(town, scenarios, 5)  # compiles the kernels, builds the towns
+        steps_per_s(town, scenarios, 5)  # compiles the kernels, builds the towns
     peers: list[PeerSpeed] = []
     names = iter(PEERS)
     for _ in range(REPEATS):  # taken in turns, so that a busy minute hits all
-        state = max(state, _steps_per_s(blind, scenarios, STATE_STEPS))
-        camera = max(camera, _steps_per_s(seeing, scenarios, CAMERA_STEPS))
+        state = max(state, steps_per_s(blind, scenarios, STATE_STEPS))
+        camera = max(camera, steps_per_s(seeing, scenarios, CAMERA_STEPS))
         copied = max(copied, _copied_frames_per_s())
         found = measure_peer(name, NUM_AGENTS) if (name := next(names, None)) else None
         peers += [found] if found else []
@@ -117,15 +117,15 @@ def _list(speeds: dict[int, float]) -> str:
 
 def _best_state(num_envs: int, num_agents: int, repeats: int = 2) -> float:
     town, scenarios = Town(num_envs, renders=False), _scenarios(num_envs, num_agents)
-    _steps_per_s(town, scenarios, 3)
-    return max(_steps_per_s(town, scenarios, max(8, min(STATE_STEPS, 1600 // num_envs))) for _ in range(repeats))
+    steps_per_s(town, scenarios, 3)
+    return max(steps_per_s(town, scenarios, max(8, min(STATE_STEPS, 1600 // num_envs))) for _ in range(repeats))
 
 
 def _scenarios(num_envs: int, num_agents: int) -> list[Scenario]:
     return town_scenarios(TRAIN_SEEDS.start, num_envs, num_towns=min(num_envs, NUM_TOWNS), num_agents=num_agents)
 
 
-def _steps_per_s(town: Town, scenarios: list[Scenario], num_steps: int) -> float:
+def steps_per_s(town: Town, scenarios: list[Scenario], num_steps: int) -> float:
     """Only `step` is on the clock, not the driver; only environments still driving are counted."""
     driver, observation = Expert(), town.reset(scenarios)
     live, done, took_s = np.ones(town.num_envs, np.bool_), 0, 0.0
@@ -162,10 +162,10 @@ def weigh_world() -> float:
     """Megabytes by which the process grows for each of `NUM_WEIGHED` worlds more, all in one town, after each has driven."""
     scenarios = [Scenario(town_seed=TRAIN_SEEDS.start, route_seed=i, num_agents=NUM_AGENTS) for i in range(NUM_WEIGHED + 1)]
     one = Town(1, renders=True)
-    _steps_per_s(one, scenarios[:1], 5)  # compiled, town built, one world there
+    steps_per_s(one, scenarios[:1], 5)  # compiled, town built, one world there
     before = _resident_mb()
     many = Town(NUM_WEIGHED + 1, renders=True)
-    _steps_per_s(many, scenarios, 5)
+    steps_per_s(many, scenarios, 5)
     return (_resident_mb() - before) / NUM_WEIGHED
 
 

@@ -34,3 +34,18 @@ def kernel(function: Any) -> Any:
     """
     options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
     return numba.njit(**options)(function)
+
+
+# numba.cuda has no np.floor, and math.floor is a call on the CPU and a float on the GPU
+@kernel
+def floor(x: float) -> int:
+    """The whole number at or below x."""
+    near = int(x)
+    return near - 1 if x < near else near
+
+
+@kernel
+def ceil(x: float) -> int:
+    """The whole number at or above x."""
+    near = int(x)
+    return near + 1 if x > near else near

@@ -9,6 +9,7 @@ from motorworks.sim.ground import HEADING_M_PER_PX, OFF_CODE, PAINT_M_PER_PX, To
 from motorworks.sim.lanes import MAX_NEXT, MAX_RIVALS, Lanes
 
 SIZE_M = 640.0
+PAINT_PX = int(SIZE_M / PAINT_M_PER_PX)  # a side
 MAX_LANES, MAX_POINTS, MAX_SIGNALS, MAX_SCENERY = 640, 26_000, 64, 900
 SPARE_SLOTS, MAX_SLOTS = 16, 160
 _LANE_IDS = ("next", "source", "left", "right", "opposite", "rivals")  # columns that hold lane ids: shifted by slot
@@ -33,12 +34,12 @@ def _empty_bank(num: int) -> Bank:
         wide = {"next": (MAX_NEXT,), "rivals": (MAX_RIVALS,), "gives_way": (MAX_RIVALS,)}.get(name, ())
         kind = np.float64 if name in _FLOATS else _FLAGS.get(name, np.int32)
         rows[name] = np.zeros((num * MAX_POINTS, 5)) if name == "points" else np.zeros((num * MAX_LANES, *wide), kind)
-    heading, paint = int(SIZE_M / HEADING_M_PER_PX), int(SIZE_M / PAINT_M_PER_PX)
+    heading = int(SIZE_M / HEADING_M_PER_PX)
     return Bank(
         lanes=Lanes(**rows),
         signals=np.ones((num, MAX_SIGNALS, 4), np.int32),
         heading=np.empty((num, heading, heading), np.int8),
-        paint=np.zeros((num, paint, paint), np.uint8),  # untouched pages cost no memory
+        paint=np.zeros((num, PAINT_PX, PAINT_PX), np.uint8),  # untouched pages cost no memory
         scenery=np.zeros((num, MAX_SCENERY, 9)),
         num_scenery=np.zeros(num, np.int32),
     )

@@ -5,16 +5,18 @@ near, then the lens. All colours are worked out per environment at its reset (ca
 (camera_tables).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from motorworks.datatypes.rig import FRONT
 from motorworks.geometry.array import Array
-from motorworks.geometry.kernel import kernel
+from motorworks.geometry.kernel import floor, kernel
 from motorworks.sim import camera_faces as at
 from motorworks.sim import camera_palette as tint
 from motorworks.sim.agents import Agents
+from motorworks.sim.bank import PAINT_PX
 from motorworks.sim.camera_faces import MAX_CORNERS, NUM_BOX, NUM_FACE, NUM_VIEW, Canvas
 from motorworks.sim.camera_ground import darken_ground, draw_backdrop
 from motorworks.sim.camera_hidden import hide
@@ -63,7 +65,7 @@ class Things(NamedTuple):
 class Towns(NamedTuple):
     """Maps by slot and towns by number, as the world keeps them."""
 
-    paint: Array
+    paint: Array  # [slot, PAINT_PX * PAINT_PX]
     scenery: Array
     num_scenery: Array
     signals: Array
@@ -122,7 +124,7 @@ def _own_beam(view: Array, x: float, y: float, darkness: float) -> float:
     if ahead < 0.0:
         return 0.0
     wide, far = left / (1.6 + 0.3 * ahead), ahead / (1.2 * BEAM_REACH_M)
-    return 0.8 * darkness * np.exp(-wide * wide - far * far)
+    return 0.8 * darkness * math.exp(-wide * wide - far * far)
 
 
 @kernel
@@ -132,7 +134,7 @@ def _draw_things(
 ) -> None:  # fmt: skip
     """Shadows of everything in view, then everything, far to near."""
     night = lights[tint.NIGHT] > 0.5
-    dx, dy, level = 0.0, 0.0, np.sqrt(lights[tint.SUN_X] ** 2 + lights[tint.SUN_Y] ** 2)
+    dx, dy, level = 0.0, 0.0, math.sqrt(lights[tint.SUN_X] ** 2 + lights[tint.SUN_Y] ** 2)
     if level > 1e-6:
         long = min(level / max(lights[tint.SUN_Z], 1e-3), _LONGEST_SHADOW) / level
         dx, dy = -lights[tint.SUN_X] * long, -lights[tint.SUN_Y] * long
@@ -196,11 +198,11 @@ def _canvas_of(part: int, frame: Array, scratch: Scratch, palettes: Palettes, to
 
 @kernel
 def draw_rigs(
-    part: int, envs: Array, images: Array, egos: int, poses: Array, cams: Cameras, things: Things, towns: Towns, agents: Agents, palettes: Palettes,
-    scratch: Scratch,
+    part: int, envs: Array, images: Array, flat: Array, egos: int, poses: Array, cams: Cameras, things: Things, towns: Towns, agents: Agents,
+    palettes: Palettes, scratch: Scratch,
 ) -> None:  # fmt: skip
-    """Every camera of these environments into images [env, camera, row, column, 3]; `part` is the thread."""
-    grain = things.textures.grain.reshape(-1)
+    """Every camera of these environments into images [env, camera, row, column, 3], `flat` [env, camera, byte]; `part` is the thread."""
+    grain = things.textures.grain
     for n in range(envs.shape[0]):
         env = envs[n]
         town, lights = env // egos, palettes.lights[env // egos]
@@ -216,7 +218,7 @@ def draw_rigs(
                 canvas, scratch.order[part], scratch.keys[part], scratch.cover[part], camera, cams, things, towns, town, poses[env],
                 env - town * egos, agents, palettes,
             )  # fmt: skip
-            soil_picture(canvas, lights, camera, things.textures.static)
+            soil_picture(canvas, flat[env, camera], lights, camera, things.textures.static)
 
 
 @kernel
@@ -237,10 +239,10 @@ def _label_pixels(canvas: Canvas, cams: Cameras, camera: int, pose: Array, paint
                 gx, gy = np.float64(cams.ground[camera, v, u, 0]), np.float64(cams.ground[camera, v, u, 1])
                 x, y = gx * PAINT_M_PER_PX - position[0], gy * PAINT_M_PER_PX - position[1]
                 depth[v, u] = rotation[0, 2] * x + rotation[1, 2] * y - rotation[2, 2] * position[2]
-                px = int(np.floor(pose[0] / PAINT_M_PER_PX + c * gx - s * gy))
-                py = int(np.floor(pose[1] / PAINT_M_PER_PX + s * gx + c * gy))
-                inside = 0 <= px < paint.shape[1] and 0 <= py < paint.shape[0]
-                semantic[v, u] = FIRST_MATERIAL + (paint[py, px] if inside else 0)
+                px = floor(pose[0] / PAINT_M_PER_PX + c * gx - s * gy)
+                py = floor(pose[1] / PAINT_M_PER_PX + s * gx + c * gy)
+                inside = 0 <= px < PAINT_PX and 0 <= py < PAINT_PX
+                semantic[v, u] = FIRST_MATERIAL + (paint[py * PAINT_PX + px] if inside else 0)
 
 
 @kernel
@@ -249,7 +251,7 @@ def label_rigs(
     scratch: Scratch, depth: Array, semantic: Array, instance: Array,
 ) -> None:  # fmt: skip
     """Labels of every camera of these environments, by position in `envs`; `frame` is scratch. Weather on the lens hides nothing from them."""
-    grain = things.textures.grain.reshape(-1)
+    grain = things.textures.grain
     for n in range(envs.shape[0]):
         env = envs[n]
         town = env // egos

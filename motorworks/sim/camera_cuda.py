@@ -4,25 +4,25 @@ One block a picture, one thread a band of rows; a thread clips every face to its
 Thin: never run on a GPU so far; the bands are tested on the CPU, the GPU by tests marked `gpu`.
 """
 
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
+from numba import cuda
 
 from motorworks.datatypes.rig import Rig
 from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
 from motorworks.sim import camera_palette as tint
 from motorworks.sim.agents import Agents
+from motorworks.sim.bank import PAINT_PX, Bank
 from motorworks.sim.camera import Scratch, Things, Towns, draw_picture, make_scratch
 from motorworks.sim.camera_faces import Canvas
-from motorworks.sim.camera_ground import shares
 from motorworks.sim.camera_lens import drop_out, is_out, mix, soil_picture
-from motorworks.sim.camera_palette import Palettes, empty_palettes, set_palette
-from motorworks.sim.camera_tables import Cameras, camera_tables, textures
+from motorworks.sim.camera_palette import Palettes
+from motorworks.sim.camera_tables import Cameras
+from motorworks.sim.device import need_gpu, send, to_device
 from motorworks.sim.ground import TownMap
 from motorworks.sim.look import FROZEN, Look
-from motorworks.sim.shapes import shape_tables
+from motorworks.sim.renderer import Renderer
 
 BANDS = 36  # of four rows at 144
 
@@ -56,7 +56,7 @@ def draw_band(
         if band == 0:
             drop_out(frame, int(lights[tint.DROPOUT_KIND]), things.textures.static, mix(int(lights[tint.NOISE_SEED]) + 7 * camera, towns.clock[town]))
         return
-    canvas = band_canvas(frame, picture, thread, scratch, palettes, town, things.textures.grain.reshape(-1))
+    canvas = band_canvas(frame, picture, thread, scratch, palettes, town, things.textures.grain)
     canvas.rows[0], canvas.rows[1], canvas.rows[2] = band * frame.shape[0] // bands, (band + 1) * frame.shape[0] // bands, 0
     draw_picture(
         canvas, scratch.order[thread], scratch.keys[thread], scratch.cover[thread], camera, cams, things, towns, town, poses[env], env - town * egos,
@@ -66,7 +66,17 @@ def draw_band(
 
 @kernel
 def soil_band(
-    picture: int, band: int, bands: int, images: Array, egos: int, cams: Cameras, things: Things, towns: Towns, palettes: Palettes, scratch: Scratch
+    picture: int,
+    band: int,
+    bands: int,
+    images: Array,
+    flat: Array,
+    egos: int,
+    cams: Cameras,
+    things: Things,
+    towns: Towns,
+    palettes: Palettes,
+    scratch: Scratch,
 ) -> None:
     """The lens over rows of one picture, once all its bands are drawn: bloom asks what stands before the sun."""
     num_cameras = cams.focal.shape[0]
@@ -74,8 +84,8 @@ def soil_band(
     town, thread = env // egos, picture * bands + band
     if shows_dropout(palettes.lights[town], camera, towns.clock[town]):
         return
-    canvas = band_canvas(images[env, camera], picture, thread, scratch, palettes, town, things.textures.grain.reshape(-1))
-    soil_picture(canvas, palettes.lights[town], camera, things.textures.static)
+    canvas = band_canvas(images[env, camera], picture, thread, scratch, palettes, town, things.textures.grain)
+    soil_picture(canvas, flat[env, camera], palettes.lights[town], camera, things.textures.static)
 
 
 def band_scratch(num_pictures: int, height_px: int, width_px: int, bands: int = BANDS) -> Scratch:
@@ -84,76 +94,43 @@ def band_scratch(num_pictures: int, height_px: int, width_px: int, bands: int = 
     return small._replace(inverse_depth=each.inverse_depth, tags=each.tags)
 
 
-def _cuda() -> Any:
-    try:
-        from numba import cuda
-    except ImportError as error:
-        raise RuntimeError("drawing on a GPU needs the package numba-cuda; install it, or use sim.renderer.Renderer on the CPU") from error
-    if not cuda.is_available():
-        raise RuntimeError("drawing on a GPU: numba finds no CUDA device; use sim.renderer.Renderer on the CPU")
-    return cuda
-
-
-@lru_cache(maxsize=1)
-def _kernel() -> Any:
-    cuda = _cuda()
-
-    @cuda.jit
-    def draw(draws, bands, images, egos, poses, cams, things, towns, agents, palettes, scratch):  # type: ignore[no-untyped-def]
-        picture, band = cuda.blockIdx.x, cuda.threadIdx.x
-        if not draws[picture // cams.focal.shape[0]]:
-            return
+@cuda.jit(cache=True)
+def draw_bands(
+    draws: Array, bands: int, images: Array, flat: Array, egos: int, poses: Array, cams: Cameras, things: Things, towns: Towns, agents: Agents,
+    palettes: Palettes, scratch: Scratch,
+) -> None:  # fmt: skip
+    """One block a picture, one thread a band."""
+    picture, band = cuda.blockIdx.x, cuda.threadIdx.x
+    if draws[picture // cams.focal.shape[0]]:  # the same for all threads of a block, so that they meet
         draw_band(picture, band, bands, images, egos, poses, cams, things, towns, agents, palettes, scratch)
         cuda.syncthreads()
-        soil_band(picture, band, bands, images, egos, cams, things, towns, palettes, scratch)
-
-    return draw
+        soil_band(picture, band, bands, images, flat, egos, cams, things, towns, palettes, scratch)
 
 
-def to_device(value: Any) -> Any:
-    """A NamedTuple of host arrays, nested as it may be, as the same of device arrays."""
-    if isinstance(value, tuple):
-        return type(value)(*(to_device(part) for part in value))
-    return _cuda().to_device(np.ascontiguousarray(value))
-
-
-class CudaRenderer:
-    """As sim.renderer.Renderer, with pictures that stay on the GPU: `torch.as_tensor(renderer.draw(...))` makes no copy.
-
-    Maps are copied there by `load_maps`, whenever the bank or the slots have changed. Raises RuntimeError where there is no GPU.
-    """
+class CudaRenderer(Renderer):
+    """As Renderer, from device arrays into a device array: `torch.as_tensor(renderer.draw(...))` makes no copy. Labels are drawn on the CPU."""
 
     def __init__(self, rig: Rig, num_towns: int, egos_per_town: int = 1, bands: int = BANDS) -> None:
-        height, width, cameras = rig.cameras[0].height_px, rig.cameras[0].width_px, len(rig.cameras)
-        if height % bands:
-            raise ValueError(f"CudaRenderer: {bands} bands do not divide {height} rows evenly")
-        self._egos, self._bands, self._pictures = egos_per_town, bands, num_towns * egos_per_town * cameras
-        shapes, index = shape_tables()
-        self._cams = to_device(camera_tables(rig))
-        self._things = to_device(Things(textures=textures(), shapes=shapes, shape_index=index, shares=shares()))
-        self._palettes, self._palettes_there = empty_palettes(num_towns), None
-        self._scratch = to_device(band_scratch(self._pictures, height, width, bands))
-        self._images = to_device(np.zeros((num_towns * egos_per_town, cameras, height, width, 3), np.uint8))
-        self._maps: Any = None
+        super().__init__(rig, num_towns, egos_per_town)
+        if self._height % bands:
+            raise ValueError(f"CudaRenderer: {bands} bands do not divide {self._height} rows evenly")
+        need_gpu()
+        self._bands, self._num_towns, self._pictures = bands, num_towns, num_towns * egos_per_town * len(rig.cameras)
+        self._cams_there, self._things_there, self._palettes_there = to_device(self._cams), to_device(self._things), to_device(self._palettes)
+        self._scratch_there = to_device(band_scratch(self._pictures, self._height, self._width, bands))
+        self._images_there = to_device(self._images)
+        self._flat_there = self._images_there.reshape(*self._images.shape[:2], self._height * self._width * 3)
 
     def reset_env(self, town: int, town_map: TownMap, look: Look) -> None:
-        """Another map, light and weather in a town; call load_maps before the next draw."""
-        set_palette(self._palettes, town, town_map.light_seed, look)
-        self._palettes_there = None
+        """Another map, light and weather in a town."""
+        super().reset_env(town, town_map, look)
+        send(self._palettes, self._palettes_there, town, self._num_towns)
 
-    def load_maps(self, towns: Towns) -> None:
-        """Copy paint, scenery, signals and slots to the GPU."""
-        self._maps = to_device(towns)
-
-    def draw(self, draws: Array, poses: Array, agents: Agents, clock: Array) -> Any:
-        """Pictures of all [env, camera, row, column, 3], new for `draws`, as a device array; drawn over by the next call."""
-        if self._maps is None:
-            raise RuntimeError("CudaRenderer.draw: call load_maps first")
-        if self._palettes_there is None:
-            self._palettes_there = to_device(self._palettes)
-        towns = self._maps._replace(clock=to_device(clock.astype(np.int64)))
-        _kernel()[self._pictures, self._bands](
-            to_device(draws), self._bands, self._images, self._egos, to_device(poses), self._cams, self._things, towns, to_device(agents),
-            self._palettes_there, self._scratch,
+    def draw(self, draws: Array, bank: Bank, slots: Array, poses: Array, agents: Agents, clock: Array, spread: Any = None) -> Any:
+        """Pictures of all [env, camera, row, column, 3], new for `draws`, which is the only array from the host; drawn over by the next call."""
+        towns = Towns(bank.paint.reshape(bank.paint.shape[0], PAINT_PX * PAINT_PX), bank.scenery, bank.num_scenery, bank.signals, slots, clock)
+        draw_bands[self._pictures, self._bands](
+            to_device(draws), self._bands, self._images_there, self._flat_there, self._egos, poses, self._cams_there, self._things_there, towns,
+            agents, self._palettes_there, self._scratch_there,
         )  # fmt: skip
-        return self._images
+        return self._images_there

@@ -1,11 +1,12 @@
 """Flat faces in perspective: clipping, half-covered edges, exact depth, and what is written where."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from motorworks.geometry.array import Array
-from motorworks.geometry.kernel import kernel
+from motorworks.geometry.kernel import ceil, floor, kernel
 from motorworks.sim.camera_palette import FIRST_GLOWING, FOG_STEP_M, FOG_STEPS, OWN_DARK
 from motorworks.sim.camera_texels import texel
 from motorworks.sim.camera_vehicles import NOTHING, PLAIN, WALL
@@ -88,9 +89,9 @@ def span(edges: Array, count: int, v: float) -> tuple[float, float]:
         if edges[i, 0] <= v < edges[i, 1]:
             u = edges[i, 2] + (v - edges[i, 0]) * edges[i, 3]
             if u < left:
-                left = np.floor(u) if edges[i, 4] > 0 else u
+                left = float(floor(u)) if edges[i, 4] > 0 else u
             if u > right:
-                right = np.ceil(u) if edges[i, 4] > 0 else u
+                right = float(ceil(u)) if edges[i, 4] > 0 else u
     return left, right
 
 
@@ -100,13 +101,13 @@ def _set_plane(canvas: Canvas, sign: float) -> bool:
     p, face, view = canvas.points, canvas.face, canvas.eye
     sx, sy, sz = p[0, 1, 0] - p[0, 0, 0], p[0, 1, 1] - p[0, 0, 1], p[0, 1, 2] - p[0, 0, 2]
     tx, ty, tz = p[0, 3, 0] - p[0, 0, 0], p[0, 3, 1] - p[0, 0, 1], p[0, 3, 2] - p[0, 0, 2]
-    length = np.sqrt(sx * sx + sy * sy + sz * sz)
+    length = math.sqrt(sx * sx + sy * sy + sz * sz)
     if length < 1e-6:
         return False
     sx, sy, sz = sx / length, sy / length, sz / length
     along = sx * tx + sy * ty + sz * tz
     tx, ty, tz = tx - along * sx, ty - along * sy, tz - along * sz
-    height = np.sqrt(tx * tx + ty * ty + tz * tz)
+    height = math.sqrt(tx * tx + ty * ty + tz * tz)
     if height < 1e-6:
         return False
     tx, ty, tz = tx / height, ty / height, tz / height
@@ -154,11 +155,11 @@ def draw_quad(canvas: Canvas, sign: float, style: int, own: int, side: int, hard
     face[LEAST_IZ], face[MOST_IZ] = least, most
     low, high = project_edges(canvas, count, 0 if crosses else hard)
     edges, width = canvas.edges, canvas.frame.shape[1]
-    first, end = max(int(np.floor(max(low, -1.0))), canvas.rows[0]), min(int(np.ceil(min(high, 1e6))), canvas.rows[1])
+    first, end = max(floor(max(low, -1.0)), canvas.rows[0]), min(ceil(min(high, 1e6)), canvas.rows[1])
     for v in range(first, end):
         left, right = span(edges, count, v + 0.25)
         left2, right2 = span(edges, count, v + 0.75)
-        u_from, u_to = max(int(max(min(left, left2), 0.0)), 0), int(min(np.ceil(max(right, right2)), width))
+        u_from, u_to = max(int(max(min(left, left2), 0.0)), 0), min(ceil(max(right, right2)), width)
         if u_from < u_to:
             _draw_row(canvas, v, u_from, u_to, left, right, left2, right2, style, own, side)
     return True
@@ -176,7 +177,7 @@ def _draw_row(
     s_at, s_u, s_zero, length = face[S_AT] + v * face[S_AT + 2], face[S_AT + 1], face[S_ZERO], face[LENGTH]
     t_at, t_u, t_zero, height = face[T_AT] + v * face[T_AT + 2], face[T_AT + 1], face[T_ZERO], face[HEIGHT]
     # pixels from full_from to full_to are covered whole
-    full_from, full_to = int(np.ceil(min(max(left, left2), 1e6))), int(np.floor(max(min(right, right2), -1.0)))
+    full_from, full_to = ceil(min(max(left, left2), 1e6)), floor(max(min(right, right2), -1.0))
     least, most, value, clock, kind = face[LEAST_IZ], face[MOST_IZ], int(face[VALUE]), int(view[CLOCK]), int(face[KIND])
     on = view[ON] > 0 and (style != WALL or view[AMBIENT] < 0.4)  # windows are lit at night only
     shade, swing, light, tag, labelled = face[SHADE], face[SWING], face[LIGHT], int(face[TAG]), canvas.rows[2] > 0
@@ -225,12 +226,12 @@ def darken(canvas: Canvas, count: int, keep: float) -> None:
         return
     low, high = project_edges(canvas, count, 0)
     edges, frame = canvas.edges, canvas.frame
-    first, end = max(int(np.floor(max(low, -1.0))), canvas.rows[0]), min(int(np.ceil(min(high, 1e6))), canvas.rows[1])
+    first, end = max(floor(max(low, -1.0)), canvas.rows[0]), min(ceil(min(high, 1e6)), canvas.rows[1])
     whole = int(256 * keep)
     for v in range(first, end):
         left, right = span(edges, count, v + 0.25)
         left2, right2 = span(edges, count, v + 0.75)
-        for u in range(max(int(max(min(left, left2), 0.0)), 0), int(min(np.ceil(max(right, right2)), frame.shape[1]))):
+        for u in range(max(int(max(min(left, left2), 0.0)), 0), min(ceil(max(right, right2)), frame.shape[1])):
             share = 0.5 * (max(0.0, min(right, u + 1.0) - max(left, np.float64(u))) + max(0.0, min(right2, u + 1.0) - max(left2, np.float64(u))))
             left_over = whole if share > 0.99 else int(256 * (1.0 - share * (1.0 - keep)))
             for k in range(3):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from motorworks.geometry.array import Array
-from motorworks.geometry.kernel import kernel
+from motorworks.geometry.kernel import floor, kernel
+from motorworks.sim.bank import PAINT_PX
 from motorworks.sim.camera_tables import GRAINS, NOISE_PX, NUM_AZIMUTHS, NUM_ELEVATIONS
 
 _PLAIN = GRAINS // 2
@@ -25,16 +26,16 @@ def _sky_run(row: Array, begin: int, end: int, sky_at: Array, turn: int, clouds:
 
 @kernel
 def _near_run(
-    row: Array, begin: int, end: int, ground: Array, level: Array, x0: float, y0: float, c: float, s: float, paint: Array, width: int, grain: Array,
+    row: Array, begin: int, end: int, ground: Array, level: Array, x0: float, y0: float, c: float, s: float, paint: Array, grain: Array,
     colours: Array,
 ) -> None:  # fmt: skip
     """One sample a pixel, blended where four paint pixels differ, so that markings have smooth edges."""
-    low, right, up, grains = np.uint64(0xFF), np.uint64(1), np.uint64(width), np.uint64(GRAINS)
+    low, right, up, grains = np.uint64(0xFF), np.uint64(1), np.uint64(PAINT_PX), np.uint64(GRAINS)
     for u in range(begin, end):
         gx, gy = np.float64(ground[u, 0]), np.float64(ground[u, 1])
         # 16.16 fixed point, from the middle of a paint pixel
         xi, yi = int((x0 + c * gx - s * gy) * 65536.0) - 32768, int((y0 + s * gx + c * gy) * 65536.0) - 32768
-        at, here = np.uint64((yi >> 16) * width + (xi >> 16)), np.uint64(level[u])
+        at, here = np.uint64((yi >> 16) * PAINT_PX + (xi >> 16)), np.uint64(level[u])
         # the grain is finer than the paint, so near ground is not blocky
         g = np.uint64(grain[np.uint64((((yi >> 15) & (NOISE_PX - 1)) * NOISE_PX) + ((xi >> 15) & (NOISE_PX - 1)))])
         a, b, d, e = paint[at], paint[at + right], paint[at + up], paint[at + up + right]
@@ -52,7 +53,7 @@ def _near_run(
 @kernel
 def _far_run(
     row: Array, begin: int, end: int, ground: Array, extent: Array, level: Array, taps: int, x0: float, y0: float, c: float, s: float, paint: Array,
-    width: int, height: int, colours: Array, share: int,
+    colours: Array, share: int,
 ) -> None:  # fmt: skip
     """Mean of a few samples over what the pixel covers, staggered across the ray, so that distant lane lines stay whole; beyond the town is grass."""
     low, step = np.uint64(0xFFFF), 1.0 / taps
@@ -65,8 +66,8 @@ def _far_run(
         for _ in range(taps):
             px, py = x + f * along_x + side * across_x, y + f * along_y + side * across_y
             material = np.uint64(0)
-            if px >= 0.0 and py >= 0.0 and px < width and py < height:
-                material = np.uint64(paint[np.uint64(int(py) * width + int(px))])
+            if px >= 0.0 and py >= 0.0 and px < PAINT_PX and py < PAINT_PX:
+                material = np.uint64(paint[np.uint64(int(py) * PAINT_PX + int(px))])
             total += colours[here, material * np.uint64(GRAINS) + np.uint64(_PLAIN)]
             f, side = f + step, -side
         row[u, 0] = ((total & low) * share) >> np.uint64(16)
@@ -76,16 +77,14 @@ def _far_run(
 
 @kernel
 def draw_backdrop(
-    frame: Array, first_row: int, end_row: int, pose: Array, paint_map: Array, ground: Array, extent: Array, taps: Array, level:
+    frame: Array, first_row: int, end_row: int, pose: Array, paint: Array, ground: Array, extent: Array, taps: Array, level:
     Array, reach: Array, sky_at: Array, grain: Array, clouds: Array, colours: Array, sky: Array, skyline: Array, trees: int, shares: Array, px_m:
     float,
 ) -> None:  # fmt: skip
     """Fill rows of a frame from the rig's pose (rear axle, world), run by run of pixels that take as many samples."""
     x0, y0, c, s = pose[0] / px_m, pose[1] / px_m, np.cos(pose[2]), np.sin(pose[2])
-    turn = int(np.floor(pose[2] / (2 * np.pi) * NUM_AZIMUTHS)) & (NUM_AZIMUTHS - 1)
-    height, width = paint_map.shape
-    paint = paint_map.reshape(-1)
-    room = min(min(x0, width - x0), min(y0, height - y0)) - 2.0  # to the border of the town
+    turn = floor(pose[2] / (2 * np.pi) * NUM_AZIMUTHS) & (NUM_AZIMUTHS - 1)
+    room = min(min(x0, PAINT_PX - x0), min(y0, PAINT_PX - y0)) - 2.0  # to the border of the town
     for v in range(first_row, end_row):
         inside = reach[v] < room
         begin, columns = 0, frame.shape[1]
@@ -96,9 +95,9 @@ def draw_backdrop(
             if num == 0:
                 _sky_run(frame[v], begin, end, sky_at[v], turn, clouds, sky, skyline, trees)
             elif num == 1 and inside:
-                _near_run(frame[v], begin, end, ground[v], level[v], x0, y0, c, s, paint, width, grain, colours)
+                _near_run(frame[v], begin, end, ground[v], level[v], x0, y0, c, s, paint, grain, colours)
             else:
-                _far_run(frame[v], begin, end, ground[v], extent[v], level[v], num, x0, y0, c, s, paint, width, height, colours, shares[num])
+                _far_run(frame[v], begin, end, ground[v], extent[v], level[v], num, x0, y0, c, s, paint, colours, shares[num])
             begin = end
 
 

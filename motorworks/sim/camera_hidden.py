@@ -6,7 +6,7 @@ The pixels that walls fill whole get their depth before anything is drawn, so th
 import numpy as np
 
 from motorworks.geometry.array import Array
-from motorworks.geometry.kernel import kernel
+from motorworks.geometry.kernel import ceil, floor, kernel
 from motorworks.sim import camera_faces as at
 from motorworks.sim.agents import Agents
 from motorworks.sim.camera_faces import Canvas
@@ -47,7 +47,7 @@ def _fill(canvas: Canvas, u: int, near0: float, near1: float, rise: float) -> No
     top = centre + max(rise * near0, rise * near1)
     bottom = centre + canvas.eye[at.FOCAL] * canvas.eye[at.CAM_Z] * min(near0, near1)
     inverse = np.float32(0.998 * 0.5 * (near0 + near1))
-    first, end = max(int(np.ceil(max(top + 1e-3, -1.0))), canvas.rows[0]), min(int(np.floor(min(bottom - 1e-3, 1e6))), canvas.rows[1])
+    first, end = max(ceil(max(top + 1e-3, -1.0)), canvas.rows[0]), min(floor(min(bottom - 1e-3, 1e6)), canvas.rows[1])
     for v in range(first, end):
         if depth[v, u] < inverse:
             depth[v, u] = inverse
@@ -67,8 +67,8 @@ def _cover(canvas: Canvas, row: Array, cover: Array) -> None:
         left, right, near0, near1 = _front(eye, row, k)
         if left >= right:
             continue
-        first = int(max(np.floor(left), max(np.ceil(least), 0.0)))
-        for u in range(first, int(min(min(np.ceil(right), np.floor(most)), float(width)))):
+        first = max(floor(left), ceil(least), 0)
+        for u in range(first, min(ceil(right), floor(most), width)):
             f = min(max((u + 0.5 - left) / (right - left), 0.0), 1.0)
             near = near0 + f * (near1 - near0)
             top = eye[at.CENTRE_V] + rise * near

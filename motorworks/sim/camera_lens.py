@@ -138,10 +138,9 @@ def _rain(canvas: Canvas, rain: float, word: int) -> None:
 
 
 @kernel
-def _add_noise(canvas: Canvas, noise: float, static: Array, word: int) -> None:
+def _add_noise(canvas: Canvas, flat: Array, noise: float, static: Array, word: int) -> None:
     scale = np.int32(noise * 256.0 / 24.0)
     width = canvas.frame.shape[1] * 3
-    flat = canvas.frame.reshape(-1)
     for v in range(canvas.rows[0], canvas.rows[1]):
         offset = int(mix(word, v) & np.uint64(0xFFFF))
         row, grains = flat[v * width : (v + 1) * width], static[offset : offset + width]
@@ -150,8 +149,8 @@ def _add_noise(canvas: Canvas, noise: float, static: Array, word: int) -> None:
 
 
 @kernel
-def soil_picture(canvas: Canvas, lights: Array, camera: int, static: Array) -> None:
-    """Everything above that this look has, in the order in which light meets it."""
+def soil_picture(canvas: Canvas, flat: Array, lights: Array, camera: int, static: Array) -> None:
+    """Everything above that this look has, in the order in which light meets it; `flat` [byte] is the frame as one line."""
     clock = int(canvas.eye[at.CLOCK])
     if lights[tint.GLARE] > 0:
         _bloom(canvas, lights[tint.GLARE])
@@ -160,4 +159,4 @@ def soil_picture(canvas: Canvas, lights: Array, camera: int, static: Array) -> N
     if lights[tint.DIRT] > 0:
         _soil(canvas, lights[tint.DIRT], int(lights[tint.DIRT_SEED]), camera, min(1.0, lights[tint.AMBIENT] + 0.5 * lights[tint.SUN] + 0.1))
     if lights[tint.NOISE] > 0:
-        _add_noise(canvas, lights[tint.NOISE], static, mix(int(lights[tint.NOISE_SEED]) + 7 * camera, clock))
+        _add_noise(canvas, flat, lights[tint.NOISE], static, mix(int(lights[tint.NOISE_SEED]) + 7 * camera, clock))

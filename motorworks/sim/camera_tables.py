@@ -111,16 +111,16 @@ def camera_tables(rig: Rig) -> Cameras:
 class Textures(NamedTuple):
     """Patterns that are the same everywhere."""
 
-    grain: Array  # [NOISE_PX, NOISE_PX] uint8, 0 .. GRAINS - 1: tiling blotches
+    grain: Array  # [NOISE_PX * NOISE_PX] uint8, 0 .. GRAINS - 1: tiling blotches
     clouds: Array  # [NUM_ELEVATIONS * NUM_AZIMUTHS] uint8, 0 .. GRAINS - 1
     static: Array  # [4096 + 65536] int8: normal noise, standard deviation 24, of a sensor
 
 
-def _grain() -> UInt8[Array, "y x"]:
+def _grain() -> UInt8[Array, " pixel"]:
     rng = np.random.default_rng(5)
     coarse = np.kron(rng.standard_normal((NOISE_PX // 8, NOISE_PX // 8)), np.ones((8, 8)))
     middle = np.kron(rng.standard_normal((NOISE_PX // 2, NOISE_PX // 2)), np.ones((2, 2)))
-    return np.clip(8 + 1.5 * coarse + 1.5 * middle + 1.5 * rng.standard_normal((NOISE_PX, NOISE_PX)), 0, GRAINS - 1).astype(np.uint8)
+    return np.clip(8 + 1.5 * coarse + 1.5 * middle + 1.5 * rng.standard_normal((NOISE_PX, NOISE_PX)), 0, GRAINS - 1).astype(np.uint8).ravel()
 
 
 def _clouds() -> UInt8[Array, " direction"]:

@@ -3,6 +3,8 @@
 `s` metres along the face (to the front of a thing on its sides, to its left on its ends), `t` metres up, of a face `length` by `height` m.
 """
 
+import math
+
 import numpy as np
 
 from motorworks.datatypes.agent import CHILD
@@ -123,7 +125,7 @@ def _ink(x: float, y: float, value: int) -> tuple[int, float]:
             return (tint.BLACK, 1.0) if figure else (tint.WHITE_PAINT, 1.0)
         return tint.SIGN_BLUE, 1.0
     if value == _ROUNDABOUT:
-        r, a = np.sqrt(x * x + y * y), np.arctan2(y, x)
+        r, a = math.sqrt(x * x + y * y), np.arctan2(y, x)
         gap = (a / (2 * np.pi) * 3.0 + 3.0) % 1.0
         if (0.4 < r < 0.68 and gap > 0.2) or (0.28 < r < 0.8 and 0.2 < gap < 0.36 and abs(r - 0.54) < (gap - 0.16) * 1.3):
             return tint.WHITE_PAINT, 1.0

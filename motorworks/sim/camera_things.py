@@ -1,5 +1,7 @@
 """Whatever stands on the ground: what is in view, its shadow, its faces, its lights."""
 
+import math
+
 import numpy as np
 
 from motorworks.datatypes.agent import BUS, CHILD, CYCLIST, EMERGENCY, FIRST_OBJECT, PEDESTRIAN
@@ -32,7 +34,7 @@ def gather(
     rx, ry, rz = view[at.RIGHT_X], view[at.RIGHT_X + 1], view[at.RIGHT_X + 2]
     focal = view[at.FOCAL]
     to_left, to_right = view[at.CENTRE_U] / focal, (width - view[at.CENTRE_U]) / focal
-    lean_left, lean_right = np.sqrt(1.0 + to_left * to_left), np.sqrt(1.0 + to_right * to_right)
+    lean_left, lean_right = math.sqrt(1.0 + to_left * to_left), math.sqrt(1.0 + to_right * to_right)
     for i in range(num_scenery + agents.mode.shape[1]):
         a = i - num_scenery
         if a < 0:
@@ -57,7 +59,7 @@ def gather(
         if max(radius, tall) * focal < 0.7 * ahead:
             continue
         # a house is as near as its nearest part
-        near = max(np.sqrt(key) - 0.5 * radius, 0.0) if radius > 4.0 else np.sqrt(key)
+        near = max(math.sqrt(key) - 0.5 * radius, 0.0) if radius > 4.0 else math.sqrt(key)
         if num == MAX_IN_VIEW:
             if keys[num - 1] <= near:
                 continue
@@ -145,7 +147,7 @@ def draw_cut_out(canvas: Canvas, half: float, height: float, looks: int) -> None
     px, py, pz = corners[8, 0], corners[8, 1], corners[8, 2]
     ux, uy, uz = corners[11, 0], corners[11, 1], corners[11, 2]
     sx, sy, sz = uy * pz - uz * py, uz * px - ux * pz, ux * py - uy * px
-    long = np.sqrt(sx * sx + sy * sy + sz * sz)
+    long = math.sqrt(sx * sx + sy * sy + sz * sz)
     if long < 1e-6:
         return
     scale = -half / long  # to the right as seen
@@ -279,7 +281,7 @@ def draw_agent(canvas: Canvas, agents: Agents, env: int, a: int, paints: Array, 
     if kind in (PEDESTRIAN, CHILD):
         # how much of the stride shows: all of it from the side
         px, pz = canvas.corners[8, 0], canvas.corners[8, 2]
-        across = (canvas.corners[9, 0] * pz - canvas.corners[9, 2] * px) / max(np.sqrt(px * px + pz * pz), 1e-6)
+        across = (canvas.corners[9, 0] * pz - canvas.corners[9, 2] * px) / max(math.sqrt(px * px + pz * pz), 1e-6)
         face[at.SWING] = stride * step * across
         draw_cut_out(canvas, 0.25 * height, height, style.PERSON)
         return

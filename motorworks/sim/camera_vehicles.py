@@ -1,6 +1,6 @@
 """What the faces of vehicles look like at a point, as camera_texels says."""
 
-import numpy as np
+import math
 
 from motorworks.geometry.kernel import kernel
 from motorworks.sim import camera_palette as tint
@@ -227,7 +227,7 @@ def bike(s: float, t: float, length: float, swing: float) -> tuple[int, float]:
     """Wheels, frame and pedalling legs, seen from the side."""
     r = 0.34
     for at in (r, length - r):
-        d = np.sqrt((s - at) * (s - at) + (t - r) * (t - r))
+        d = math.sqrt((s - at) * (s - at) + (t - r) * (t - r))
         if r - 0.07 < d < r:
             return tint.TYRE, 1.0
         if d < 0.06 or (d < r and abs(s - at) < 0.012):

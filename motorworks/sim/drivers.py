@@ -4,7 +4,7 @@ IDM: Treiber, Hennecke, Helbing 2000, https://arxiv.org/abs/cond-mat/0002177. La
 Helbing 2007): change where one's own gain is worth it and the follower there need not brake hard.
 """
 
-import numpy as np
+import math
 
 from motorworks.datatypes.agent import CYCLIST, EMERGENCY, FIRST_WALKER
 from motorworks.geometry.kernel import kernel
@@ -37,7 +37,7 @@ def _desired_mps(lanes: Lanes, agents: Agents, a: int) -> float:
                 break
         i = min(max(int(at / lanes.step[at_lane]), 0), lanes.num_points[at_lane] - 1)
         slow = lanes.points[lanes.first[at_lane] + i, 4] * agents.eagerness[a]
-        desired = min(desired, np.sqrt(slow * slow + 2.0 * BEND_DECEL_MPS2 * d))
+        desired = min(desired, math.sqrt(slow * slow + 2.0 * BEND_DECEL_MPS2 * d))
     return desired
 
 

@@ -1,5 +1,7 @@
 """Who and what is in an agent's way, and the way round it. Scalar kernels."""
 
+import math
+
 import numpy as np
 
 from motorworks.datatypes.agent import EMERGENCY, FIRST_OBJECT, FIRST_WALKER
@@ -18,7 +20,7 @@ STAND_OFF_M = 6.0  # kept behind what stands in the lane, to get round it
 def idm_accel(speed: float, desired: float, gap: float, lead_speed: float, headway: float) -> float:
     """IDM acceleration towards a desired speed behind a lead."""
     free = 1.0 - (speed / max(desired, 0.5)) ** 4
-    wanted = STANDSTILL_GAP_M + max(0.0, speed * headway + speed * (speed - lead_speed) / (2.0 * np.sqrt(MAX_ACCEL_MPS2 * COMFORT_DECEL_MPS2)))
+    wanted = STANDSTILL_GAP_M + max(0.0, speed * headway + speed * (speed - lead_speed) / (2.0 * math.sqrt(MAX_ACCEL_MPS2 * COMFORT_DECEL_MPS2)))
     accel = MAX_ACCEL_MPS2 * (free - (wanted / max(gap, 0.1)) ** 2)
     return min(max(accel, -HARD_DECEL_MPS2), MAX_ACCEL_MPS2)
 

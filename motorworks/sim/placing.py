@@ -13,7 +13,6 @@ from motorworks.sim.route import CONNECTOR, ENTRY, LANE_S
 from motorworks.sim.route import LANE as LANE_ID
 from motorworks.sim.rules import Lists, dismiss, enlist, light_at, why_not
 from motorworks.sim.sensing import CENTRE_M, FRONT_M, project
-from motorworks.sim.traffic import agents_of, lists_of
 
 ON_LANE_M = 2.2
 GRANT_PATIENCE_S = 4.0
@@ -39,80 +38,58 @@ def _place_ego(b: int, me: int, pose: Array, speed: float, accel: float, route: 
 
 @kernel
 def place_egos(
-    start: int,
-    stop: int,
-    live: Array,
-    moves: bool,
-    dt: float,
-    num_egos: int,
-    pose: Array,
-    speed: Array,
-    accel: Array,
-    routes: Array,
-    num_points: Array,
-    bank: Bank,
-    everyone: Agents,
-    facts: Facts,
-) -> None:
-    """Before traffic decides: where the bodies of the live environments [start, stop) are on their routes, and which line they crossed."""
-    for e in range(start, stop):
-        if not live[e]:
+    e: int, moves: bool, dt: float, num_egos: int, pose: Array, speed: Array, accel: Array, routes: Array, num_points: Array, lanes: Lanes,
+    agents: Agents, facts: Facts,
+) -> None:  # fmt: skip
+    """Before traffic decides: where the bodies of environment `e` are on their routes, and which line they crossed."""
+    for m in range(num_egos):
+        b = e * num_egos + m
+        if agents.mode[m] == ABSENT:
             continue
-        agents = agents_of(everyone, e)
-        for m in range(num_egos):
-            b = e * num_egos + m
-            if agents.mode[m] == ABSENT:
-                continue
-            route, num = routes[b], num_points[b]
-            at, around = int(facts.progress[b]), 3 if moves else 0
-            facts.progress[b], facts.lateral[b] = project(route, num, pose[b, 0], pose[b, 1], at - around, at + 4 + around)
-            gap_before, connector_before = facts.junction_gap[b], int(route[min(max(at, 0), num - 2), CONNECTOR])
-            _place_ego(b, m, pose[b], speed[b], accel[b], route, num, bank.lanes, agents, facts)
-            s = facts.progress[b]
-            i = min(max(int(s), 0), num - 2)
-            connector = int(route[i, CONNECTOR])
-            facts.junction_gap[b] = max(route[i, ENTRY] - (s + FRONT_M), 0.0)
-            inside = connector >= 0 and facts.junction_gap[b] <= 0.0
-            facts.entering[b] = moves and inside and connector == connector_before and gap_before > 0.0
-            if inside and not facts.entering[b] and agents.hold[m] != connector:
-                agents.hold[m] = connector
-            elif not inside and connector >= 0 and agents.hold[m] == connector and speed[b] < 0.3:
-                # who has the right of way and does not use it loses it
-                facts.waited[b] += dt
-                if facts.waited[b] > GRANT_PATIENCE_S:
-                    agents.hold[m], facts.waited[b] = -1, 0.0
-            elif not inside and agents.hold[m] >= 0 and agents.hold[m] != connector:
-                agents.hold[m] = -1
+        route, num = routes[b], num_points[b]
+        at, around = int(facts.progress[b]), 3 if moves else 0
+        facts.progress[b], facts.lateral[b] = project(route, num, pose[b, 0], pose[b, 1], at - around, at + 4 + around)
+        gap_before, connector_before = facts.junction_gap[b], int(route[min(max(at, 0), num - 2), CONNECTOR])
+        _place_ego(b, m, pose[b], speed[b], accel[b], route, num, lanes, agents, facts)
+        s = facts.progress[b]
+        i = min(max(int(s), 0), num - 2)
+        connector = int(route[i, CONNECTOR])
+        facts.junction_gap[b] = max(route[i, ENTRY] - (s + FRONT_M), 0.0)
+        inside = connector >= 0 and facts.junction_gap[b] <= 0.0
+        facts.entering[b] = moves and inside and connector == connector_before and gap_before > 0.0
+        if inside and not facts.entering[b] and agents.hold[m] != connector:
+            agents.hold[m] = connector
+        elif not inside and connector >= 0 and agents.hold[m] == connector and speed[b] < 0.3:
+            # who has the right of way and does not use it loses it
+            facts.waited[b] += dt
+            if facts.waited[b] > GRANT_PATIENCE_S:
+                agents.hold[m], facts.waited[b] = -1, 0.0
+        elif not inside and agents.hold[m] >= 0 and agents.hold[m] != connector:
+            agents.hold[m] = -1
 
 
 @kernel
-def judge_entries(
-    part: int, start: int, stop: int, live: Array, clock: Array, num_egos: int, bank: Bank, everyone: Agents, all_lists: Lists, facts: Facts
-) -> None:
+def judge_entries(e: int, clock: int, num_egos: int, bank: Bank, agents: Agents, lists: Lists, facts: Facts) -> None:
     """Who crossed a line in this step: at a red light, past a stop sign, before others' right of way? From then on it holds its connector."""
-    lanes, lists = bank.lanes, lists_of(all_lists, part)
-    for e in range(start, stop):
-        if not live[e]:
+    lanes = bank.lanes
+    for m in range(num_egos):
+        b = e * num_egos + m
+        facts.red_light[b] = facts.stop_sign[b] = facts.gave_no_way[b] = False
+        if agents.mode[m] == ABSENT or not facts.entering[b]:
             continue
-        agents = agents_of(everyone, e)
-        for m in range(num_egos):
-            b = e * num_egos + m
-            facts.red_light[b] = facts.stop_sign[b] = facts.gave_no_way[b] = False
-            if agents.mode[m] == ABSENT or not facts.entering[b]:
-                continue
-            connector = agents.next_lane[m]
-            lane = agents.lane[m]
-            if lane >= 0 and lanes.source[lane] >= 0:
-                connector = lane
-            if lanes.junction[connector] < 0:
-                continue
-            control = lanes.control[connector]
-            facts.red_light[b] = control == LIGHT and light_at(bank.signals, lanes.signal[connector], clock[e]) == RED
-            if agents.hold[m] != connector:
-                facts.stop_sign[b] = control in (STOP, ALL_STOP) and not agents.stopped[m]
-                agents.stopped[m] = True  # that is settled; what about the others?
-                enlist(agents, lists)
-                cause = why_not(lanes, agents, lists, bank.signals, m, connector, 0.1, clock[e])
-                dismiss(agents, lists)
-                facts.gave_no_way[b] = cause > STOP_SIGN and not facts.red_light[b]
-            agents.hold[m] = connector
+        connector = agents.next_lane[m]
+        lane = agents.lane[m]
+        if lane >= 0 and lanes.source[lane] >= 0:
+            connector = lane
+        if lanes.junction[connector] < 0:
+            continue
+        control = lanes.control[connector]
+        facts.red_light[b] = control == LIGHT and light_at(bank.signals, lanes.signal[connector], clock) == RED
+        if agents.hold[m] != connector:
+            facts.stop_sign[b] = control in (STOP, ALL_STOP) and not agents.stopped[m]
+            agents.stopped[m] = True  # that is settled; what about the others?
+            enlist(agents, lists)
+            cause = why_not(lanes, agents, lists, bank.signals, m, connector, 0.1, clock)
+            dismiss(agents, lists)
+            facts.gave_no_way[b] = cause > STOP_SIGN and not facts.red_light[b]
+        agents.hold[m] = connector

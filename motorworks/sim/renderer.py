@@ -66,13 +66,13 @@ class Renderer:
 
         `slots` [town] into the bank, `poses` [env, 3] of the rig (rear axle), `clock` [town] in steps; `spread(run, n)` calls run(0 .. n - 1).
         """
-        envs, towns = np.flatnonzero(draws), _towns(bank, slots, clock)
+        envs, towns, flat = np.flatnonzero(draws), _towns(bank, slots, clock), self._images.reshape(*self._images.shape[:2], -1)
         bounds = np.linspace(0, len(envs), self._threads + 1).astype(int)
 
         def run(part: int) -> None:
             mine = envs[bounds[part] : bounds[part + 1]]
             draw_rigs(
-                part, mine, self._images, self._egos, poses, self._cams, self._things, towns, agents, self._palettes, self._scratch
+                part, mine, self._images, flat, self._egos, poses, self._cams, self._things, towns, agents, self._palettes, self._scratch
             )  # fmt: skip
 
         spread(run, self._threads)
@@ -92,7 +92,7 @@ class Renderer:
 
 def _towns(bank: Bank, slots: Array, clock: Array) -> Towns:
     return Towns(
-        paint=bank.paint,
+        paint=bank.paint.reshape(len(bank.paint), -1),
         scenery=bank.scenery,
         num_scenery=bank.num_scenery,
         signals=bank.signals,

@@ -1,11 +1,13 @@
 """What a policy's body means on the road: its place on the route, who is ahead, what it must stop for, what it touches. Scalar kernels."""
 
+import math
+
 import numpy as np
 
 from motorworks.datatypes.agent import EMERGENCY
 from motorworks.datatypes.scene import NO_LIGHT, NO_STOP, RED, RED_LIGHT, STOP_SIGN, YELLOW
 from motorworks.geometry.array import Array
-from motorworks.geometry.kernel import kernel
+from motorworks.geometry.kernel import floor, kernel
 from motorworks.sim.agents import ABSENT, LANE, Agents
 from motorworks.sim.bank import Bank
 from motorworks.sim.facts import Facts
@@ -14,7 +16,7 @@ from motorworks.sim.lanes import ALL_STOP, LIGHT, STOP, Lanes
 from motorworks.sim.route import CONNECTOR, CURVATURE, ENTRY, EXIT, LIMIT, TURN, WORD, WORD_AT, YAW
 from motorworks.sim.route import LANE as LANE_ID
 from motorworks.sim.rules import COMFORT_STOP_MPS2, Lists, dismiss, enlist, light_at, why_not
-from motorworks.sim.traffic import agents_of, draw, lists_of
+from motorworks.sim.traffic import draw
 
 CENTRE_M, HALF_LENGTH_M, HALF_WIDTH_M, FRONT_M = 1.4, 2.3, 0.925, 3.7  # bodies.CAR; town.py checks that they agree
 LEAVES_ROUTE_M = 7.0  # further from the route than this counts as off the road
@@ -67,7 +69,7 @@ def route_at(route: Array, num: int, s: float, column: int) -> float:
 
 @kernel
 def _code_at(heading: Array, x: float, y: float) -> int:
-    ix, iy = int(np.floor(x / HEADING_M_PER_PX)), int(np.floor(y / HEADING_M_PER_PX))
+    ix, iy = floor(x / HEADING_M_PER_PX), floor(y / HEADING_M_PER_PX)
     if ix < 0 or iy < 0 or ix >= heading.shape[1] or iy >= heading.shape[0]:
         return OFF_CODE
     return heading[iy, ix]
@@ -254,49 +256,31 @@ def _roll_noise(b: int, me: int, agents: Agents, facts: Facts) -> None:
     """Four standard normal numbers (Box and Muller) from the body's own stream."""
     for k in range(0, 4, 2):
         u, w = (draw(agents, me) + 1.0) / 2147483649.0, draw(agents, me) / 2147483648.0
-        r = np.sqrt(-2.0 * np.log(u))
+        r = math.sqrt(-2.0 * np.log(u))
         facts.noise[b, k], facts.noise[b, k + 1] = r * np.cos(2 * np.pi * w), r * np.sin(2 * np.pi * w)
 
 
 @kernel
 def sense(
-    part: int,
-    start: int,
-    stop: int,
-    live: Array,
-    clock: Array,
-    dt: float,
-    num_egos: int,
-    pose: Array,
-    speed: Array,
-    slots: Array,
-    routes: Array,
-    num_points: Array,
-    bank: Bank,
-    everyone: Agents,
-    all_lists: Lists,
-    facts: Facts,
-) -> None:
-    """After traffic moved: everything the bodies of the live environments [start, stop) could know, and what they touch."""
-    lanes, lists = bank.lanes, lists_of(all_lists, part)
-    for e in range(start, stop):
-        if not live[e]:
+    e: int, clock: int, dt: float, num_egos: int, pose: Array, speed: Array, heading: Array, routes: Array, num_points: Array, bank: Bank,
+    agents: Agents, lists: Lists, facts: Facts,
+) -> None:  # fmt: skip
+    """After traffic moved: everything the bodies of environment `e` could know, and what they touch."""
+    lanes = bank.lanes
+    enlist(agents, lists)
+    for m in range(num_egos):
+        b = e * num_egos + m
+        if agents.mode[m] == ABSENT:
             continue
-        agents = agents_of(everyone, e)
-        enlist(agents, lists)
-        for m in range(num_egos):
-            b = e * num_egos + m
-            if agents.mode[m] == ABSENT:
-                continue
-            route, num = routes[b], num_points[b]
-            error = pose[b, 2] - route_at(route, num, facts.progress[b], YAW)
-            facts.heading_error[b] = (error + np.pi) % (2 * np.pi) - np.pi
-            _sense_rules(b, m, route, num, lanes, bank.signals, agents, lists, clock[e], facts)
-            _sense_lead(b, m, route, num, facts.progress[b] + FRONT_M, agents, facts)
-            _sense_road(b, pose[b], bank.heading[slots[e]], facts)
-            _sense_contact(b, m, pose[b], speed[b], agents, facts)
-            _sense_nearest(b, m, pose[b], lanes, agents, facts)
-            _sense_siren(b, m, pose[b], dt, agents, facts)
-            _sense_path(b, pose[b], route, num, facts)
-            _roll_noise(b, m, agents, facts)
-        dismiss(agents, lists)
+        route, num = routes[b], num_points[b]
+        error = pose[b, 2] - route_at(route, num, facts.progress[b], YAW)
+        facts.heading_error[b] = (error + np.pi) % (2 * np.pi) - np.pi
+        _sense_rules(b, m, route, num, lanes, bank.signals, agents, lists, clock, facts)
+        _sense_lead(b, m, route, num, facts.progress[b] + FRONT_M, agents, facts)
+        _sense_road(b, pose[b], heading, facts)
+        _sense_contact(b, m, pose[b], speed[b], agents, facts)
+        _sense_nearest(b, m, pose[b], lanes, agents, facts)
+        _sense_siren(b, m, pose[b], dt, agents, facts)
+        _sense_path(b, pose[b], route, num, facts)
+        _roll_noise(b, m, agents, facts)
+    dismiss(agents, lists)

@@ -15,7 +15,8 @@ from motorworks.datatypes.scene import Scene
 from motorworks.datatypes.trajectory import DT_S, Trajectory
 from motorworks.geometry.array import Array
 from motorworks.geometry.se2 import compose, inverse
-from motorworks.sim import placing, sensing
+from motorworks.sim import sensing
+from motorworks.sim.advance import TownArrays, advance_envs
 from motorworks.sim.agents import ABSENT, MAX_AGENTS, POLICY, empty_agents
 from motorworks.sim.bank import MAX_LANES, MapBank
 from motorworks.sim.chassis import Chassis
@@ -26,7 +27,6 @@ from motorworks.sim.route import COLUMNS as ROUTE_COLUMNS
 from motorworks.sim.route import CONNECTOR, ENTRY, LANE, MAX_POINTS, WORDS, plan_route
 from motorworks.sim.rules import empty_lists
 from motorworks.sim.staging import Staged, stage
-from motorworks.sim.traffic import advance_traffic, change_lanes
 from motorworks.sim.world import Snapshot, WorldStep
 from motorworks.tokens.text import DEFAULT_INSTRUCTION
 
@@ -84,6 +84,10 @@ class Town:
         self._routes, self._num_points, self._route_length = np.zeros((n, MAX_POINTS, len(ROUTE_COLUMNS))), np.full(n, 2), np.ones(n)
         self._clock, self._time_limit = np.zeros(towns, np.int64), np.ones(n, np.int64)
         self._chassis = Chassis(body, n)
+        self.arrays = TownArrays(
+            slots=self._slots, clock=self._clock, pose=self._chassis.pose, speed=self._chassis.speed, accel=self._chassis.accel,
+            routes=self._routes, num_points=self._num_points, bank=self._bank.arrays, agents=self._agents, facts=self._facts,
+        )  # fmt: skip
         self._past = np.zeros((n, NUM_PAST_POSES, 3))
         self._finished, self._terminated = np.ones(n, np.bool_), np.zeros(n, np.bool_)
         self._off_road, self._completed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
@@ -160,18 +164,10 @@ class Town:
     def _advance(self, live: Array, *, moves: bool) -> None:
         bounds = np.linspace(0, self._num_towns, self._threads + 1).astype(int)
         towns = live.reshape(self._num_towns, self._egos).any(axis=1)
-        bank, agents, facts, lists, egos = self._bank.arrays, self._agents, self._facts, self._lists, self._egos
 
         def run(part: int) -> None:
             start, stop = int(bounds[part]), int(bounds[part + 1])
-            pose, speed, routes, num = self._chassis.pose, self._chassis.speed, self._routes, self._num_points
-            placing.place_egos(start, stop, towns, moves, DT_S, egos, pose, speed, self._chassis.accel, routes, num, bank, agents, facts)
-            if moves:
-                placing.judge_entries(part, start, stop, towns, self._clock, egos, bank, agents, lists, facts)
-            advance_traffic(part, start, stop, towns, moves, self._clock, egos, bank, agents, lists, self._scratch)
-            if moves:
-                change_lanes(part, start, stop, towns, self._clock, bank, agents, lists)
-            sensing.sense(part, start, stop, towns, self._clock, DT_S, egos, pose, speed, self._slots, routes, num, bank, agents, lists, facts)
+            advance_envs(part, start, stop, towns, moves, self._egos, self.arrays, self._lists, self._scratch)
 
         self._spread(run, self._threads)
 
@@ -200,10 +196,8 @@ class Town:
         truncated = live & ~self._terminated & (clock >= self._time_limit)
         observation = self._observe(np.zeros(self.num_envs, np.bool_), draws=live)
         self._finished |= self._terminated | truncated
-        if self._egos > 1:  # who has finished is out of the others' way
-            gone = self._finished.reshape(self._num_towns, self._egos)
-            self._agents.mode[:, : self._egos][gone] = ABSENT
-            self._agents.hold[:, : self._egos][gone] = -1
+        if self._egos > 1:
+            self._leave(self._finished.reshape(self._num_towns, self._egos))
         return WorldStep(
             observation=observation,
             terminated=self._terminated.copy(),
@@ -225,19 +219,30 @@ class Town:
             min_gap_m=facts.min_gap.copy(),
         )
 
-    def _frames(self, draws: Array) -> Array:
+    def _leave(self, gone: Array) -> None:
+        """Who has finished is out of the others' way."""
+        self._agents.mode[:, : self._egos][gone] = ABSENT
+        self._agents.hold[:, : self._egos][gone] = -1
+
+    def _new_renderer(self) -> Renderer:
+        return Renderer(self.rig, self._num_towns, self._egos, self._threads)
+
+    def _frames(self, draws: Array) -> Array | None:
         """Pictures of every camera, those of `draws` new: [env, camera, height, width, 3]."""
         if self._renderer is None:
-            self._renderer = Renderer(self.rig, self._num_towns, self._egos, self._threads)
+            self._renderer = self._new_renderer()
             for town, (town_map, staged) in enumerate(zip(self._maps, self._staged[:: self._egos], strict=True)):
                 if town_map is not None and staged is not None:
                     self._renderer.reset_env(town, town_map, staged.look)
-        return self._renderer.draw(draws, self._bank.arrays, self._slots, self._chassis.pose, self._agents, self._clock, self._spread)
+        arrays = self.arrays
+        return self._renderer.draw(draws, arrays.bank, arrays.slots, arrays.pose, arrays.agents, arrays.clock, self._spread)
 
     def draw_once(self, scenario: Scenario) -> Array:
         """Pictures of a scenario's first moment, [camera, height, width, 3], without anything that moves: for compiling and for looking."""
         self._start(0, scenario)
-        return self._frames(np.ones(self.num_envs, np.bool_))[0]
+        frames = self._frames(np.ones(self.num_envs, np.bool_))
+        assert frames is not None
+        return frames[0]
 
     def _observe(self, first: Array, *, draws: Array) -> Observation:
         frames = self._frames(draws) if self.renders else None

@@ -19,48 +19,6 @@ BLINK_BEFORE_M = 30.0
 
 
 @kernel
-def agents_of(g: Agents, e: int) -> Agents:
-    """The agents of one environment, as views."""
-    return Agents(
-        g.mode[e],
-        g.kind[e],
-        g.pose[e],
-        g.speed[e],
-        g.accel[e],
-        g.length[e],
-        g.width[e],
-        g.height[e],
-        g.shade[e],
-        g.lamps[e],
-        g.lane[e],
-        g.s[e],
-        g.offset[e],
-        g.goal[e],
-        g.backward[e],
-        g.next_lane[e],
-        g.hold[e],
-        g.arrival[e],
-        g.stopped[e],
-        g.rng[e],
-        g.eagerness[e],
-        g.headway[e],
-        g.gap[e],
-        g.blind[e],
-        g.cue[e],
-        g.cue_value[e],
-        g.act[e],
-        g.act_value[e],
-        g.act_steps[e],
-    )
-
-
-@kernel
-def lists_of(lists: Lists, part: int) -> Lists:
-    """The lists of one thread, as views."""
-    return Lists(lists.head[part], lists.tail[part], lists.after[part], lists.holders[part])
-
-
-@kernel
 def draw(agents: Agents, a: int) -> int:
     """A random number of 31 bits from the agent's own xorshift stream."""
     x = agents.rng[a]
@@ -155,62 +113,40 @@ def _nearest_policy(agents: Agents, a: int, num_egos: int, ego: Array) -> None:
 
 
 @kernel
-def advance_traffic(
-    part: int,
-    start: int,
-    stop: int,
-    live: Array,
-    moves: bool,
-    clock: Array,
-    num_egos: int,
-    bank: Bank,
-    everyone: Agents,
-    all_lists: Lists,
-    egos: Array,
-) -> None:
-    """Right of way and, unless this is a reset, motion, in the live environments [start, stop); `egos` is scratch, [part, 4]."""
-    lanes, lists, ego = bank.lanes, lists_of(all_lists, part), egos[part]
-    for e in range(start, stop):
-        if not live[e]:
-            continue
-        agents = agents_of(everyone, e)
-        num = len(agents.mode)
-        if moves:
-            for a in range(num_egos, num):
-                if agents.act[a] > 0:
-                    _nearest_policy(agents, a, num_egos, ego)
-                    play(lanes, agents, a, ego, clock[e])
-        enlist(agents, lists)
-        grant(lanes, agents, lists, bank.signals, clock[e])
-        if moves:
-            for a in range(num):
-                if agents.mode[a] == LANE:
-                    drive_agent(lanes, agents, lists, a)
-        dismiss(agents, lists)
-        if not moves:
-            continue
+def advance_traffic(moves: bool, clock: int, num_egos: int, bank: Bank, agents: Agents, lists: Lists, ego: Array) -> None:
+    """Right of way and, unless this is a reset, motion in one environment; `ego` is scratch, [4]."""
+    lanes, num = bank.lanes, len(agents.mode)
+    if moves:
+        for a in range(num_egos, num):
+            if agents.act[a] > 0:
+                _nearest_policy(agents, a, num_egos, ego)
+                play(lanes, agents, a, ego, clock)
+    enlist(agents, lists)
+    grant(lanes, agents, lists, bank.signals, clock)
+    if moves:
         for a in range(num):
             if agents.mode[a] == LANE:
-                move(lanes, agents, a, DT_S)
-                light_lamps(lanes, agents, a)
+                drive_agent(lanes, agents, lists, a)
+    dismiss(agents, lists)
+    if not moves:
+        return
+    for a in range(num):
+        if agents.mode[a] == LANE:
+            move(lanes, agents, a, DT_S)
+            light_lamps(lanes, agents, a)
 
 
 @kernel
-def change_lanes(part: int, start: int, stop: int, live: Array, clock: Array, bank: Bank, everyone: Agents, all_lists: Lists) -> None:
-    """Lane changes of the live environments [start, stop), one agent after the other so that no two take the same gap."""
-    lanes, lists = bank.lanes, lists_of(all_lists, part)
-    for e in range(start, stop):
-        if not live[e]:
-            continue
-        agents = agents_of(everyone, e)
-        for a in range(len(agents.mode)):
-            lane = agents.lane[a]
-            due = agents.mode[a] == LANE and lane >= 0 and agents.kind[a] < FIRST_WALKER and (clock[e] + 7 * a) % 10 == 0
-            if due and lanes.kind[lane] != WALK and not agents.backward[a] and (lanes.left[lane] >= 0 or lanes.right[lane] >= 0):
-                enlist(agents, lists)
-                before = agents.lane[a]
-                # the lists are emptied as they were filled: by the lane that the agent was on
-                change_lane(lanes, agents, lists, a, clock[e], draw(agents, a))
-                after, agents.lane[a] = agents.lane[a], before
-                dismiss(agents, lists)
-                agents.lane[a] = after
+def change_lanes(clock: int, lanes: Lanes, agents: Agents, lists: Lists) -> None:
+    """Lane changes of one environment, one agent after the other so that no two take the same gap."""
+    for a in range(len(agents.mode)):
+        lane = agents.lane[a]
+        due = agents.mode[a] == LANE and lane >= 0 and agents.kind[a] < FIRST_WALKER and (clock + 7 * a) % 10 == 0
+        if due and lanes.kind[lane] != WALK and not agents.backward[a] and (lanes.left[lane] >= 0 or lanes.right[lane] >= 0):
+            enlist(agents, lists)
+            before = agents.lane[a]
+            # the lists are emptied as they were filled: by the lane that the agent was on
+            change_lane(lanes, agents, lists, a, clock, draw(agents, a))
+            after, agents.lane[a] = agents.lane[a], before
+            dismiss(agents, lists)
+            agents.lane[a] = after
