@@ -22,7 +22,7 @@ class Collector:
     """Drives that go on from one `gather` to the next, so that short rounds still see whole routes.
 
     Only every `stride`-th step is labelled and kept: neighbouring pictures are alike, and what teaches is many drives, not many frames
-    (docs/log.md). Where the labeller alone drives, the camera is off in between.
+    (docs/log.md). Where the labeller alone drives, and by no camera, it is off in between.
     """
 
     def __init__(
@@ -55,7 +55,8 @@ class Collector:
         """
         if num_steps < 1 or num_steps % self._stride:
             raise ValueError(f"gather: num_steps {num_steps} must be a positive multiple of the stride {self._stride}")
-        num, alone = self.world.num_envs, labeller_drives_frac == 1.0 and score is None
+        num, remembers = self.world.num_envs, labeller.uses_camera  # such a labeller must see every step, or its older picture is too old
+        alone = labeller_drives_frac == 1.0 and score is None
         labeller_drives = self._rng.random(num) < labeller_drives_frac
         rows: dict[str, list] = {name: [] for name in ("images", "observation", "age", "accel", "curvature", "thoughts", "road", "scores")}
         ended, completed = 0, 0
@@ -63,12 +64,12 @@ class Collector:
         for t in range(num_steps):
             kept = t % self._stride == 0
             plan = None if alone else student.act(_seen_by(student, observation))
-            label = labeller.act(_seen_by(labeller, observation)) if kept or labeller_drives.any() else None
+            label = labeller.act(_seen_by(labeller, observation)) if kept or remembers or labeller_drives.any() else None
             if kept and label is not None:
                 self._keep(rows, observation, label)
                 if score is not None and plan is not None and observation.scene is not None:
                     rows["scores"].append(score(observation.scene, plan))
-            self.world.renders = not alone or (t + 1) % self._stride == 0
+            self.world.renders = not alone or remembers or (t + 1) % self._stride == 0
             step = self.world.step(_mix(plan, label, labeller_drives))
             observation, done = self._go_on(step)
             ended, completed = ended + len(done), completed + int(step.completed[done].sum())

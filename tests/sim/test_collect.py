@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from motorworks.datatypes.scenario import Scenario
+from motorworks.datatypes.trajectory import NUM_STEPS, Plan, Trajectory
 from motorworks.metrics.reward import Reward
 from motorworks.policy.expert import Expert, drive
 from motorworks.policy.noise import Perturbed
@@ -39,6 +40,26 @@ def test_a_stride_keeps_every_so_many_steps_of_the_same_drive(frac):
     every, fourth = (collector(stride).gather(StandStill(), Expert(), num_steps=24, labeller_drives_frac=frac) for stride in (1, 4))
     assert fourth.stride_steps == 4 and (fourth.age_steps == every.age_steps[::4]).all()
     assert np.array_equal(fourth.images, every.images[::4]) and np.array_equal(fourth.labels.accel_mps2, every.labels.accel_mps2[::4])
+
+
+class Counter:
+    """Says as its acceleration how many pictures it has seen, in thousandths."""
+
+    name, privileged, uses_camera = "counter", False, True
+
+    def __init__(self):
+        self.seen = 0
+
+    def act(self, observation):
+        self.seen += observation.frames is not None
+        value = np.full((len(observation.speed_mps), NUM_STEPS), self.seen / 1000, np.float32)
+        return Plan(trajectory=Trajectory(accel_mps2=value, curvature_per_m=0 * value))
+
+
+@pytest.mark.parametrize("frac", [0.0, 1.0])
+def test_a_labeller_with_a_camera_sees_every_step(frac):
+    labels = collector(stride=4).gather(StandStill(), Counter(), num_steps=12, labeller_drives_frac=frac).labels
+    assert np.allclose(labels.accel_mps2[:, 0, 0] * 1000, [1, 5, 9])
 
 
 def test_drives_go_on_from_one_round_to_the_next():
