@@ -85,14 +85,22 @@ class Collision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OffRoad:
-    """Minus `penalty` for leaving the road."""
+class Broken:
+    """Minus `penalty` in each step in which the fact of this name is true."""
+
+    penalty: float
+    name: str
+
+    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
+        return -self.penalty * np.asarray(getattr(facts, self.name), np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OffRoad(Broken):
+    """For leaving the road."""
 
     penalty: float = 5.0
     name: str = "off_road"
-
-    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
-        return -self.penalty * np.asarray(facts.off_road, np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,47 +116,35 @@ class WrongWay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RedLight:
-    """Minus `penalty` for crossing the line at a red light: less than a crash, more than the wait could cost."""
+class RedLight(Broken):
+    """For crossing the line at a red light: less than a crash, more than the wait could cost."""
 
     penalty: float = 3.0
     name: str = "red_light"
 
-    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
-        return -self.penalty * np.asarray(facts.red_light, np.float64)
-
 
 @dataclass(frozen=True, kw_only=True)
-class StopSign:
-    """Minus `penalty` for passing a stop sign without having stopped."""
+class StopSign(Broken):
+    """For passing a stop sign without having stopped."""
 
     penalty: float = 2.0
     name: str = "stop_sign"
 
-    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
-        return -self.penalty * np.asarray(facts.stop_sign, np.float64)
-
 
 @dataclass(frozen=True, kw_only=True)
-class GaveNoWay:
-    """Minus `penalty` for entering where others had the right of way."""
+class GaveNoWay(Broken):
+    """For entering where others had the right of way."""
 
     penalty: float = 2.0
     name: str = "gave_no_way"
 
-    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
-        return -self.penalty * np.asarray(facts.gave_no_way, np.float64)
-
 
 @dataclass(frozen=True, kw_only=True)
-class BlocksSiren:
-    """Minus `per_step` while an emergency vehicle cannot pass."""
+class BlocksSiren(Broken):
+    """While an emergency vehicle cannot pass."""
 
-    per_step: float = 0.05
+    penalty: float = 0.05
     name: str = "blocks_siren"
-
-    def __call__(self, facts: StepFacts) -> Float[Array, " batch"]:
-        return -self.per_step * np.asarray(facts.blocks_siren, np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

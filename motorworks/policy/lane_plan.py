@@ -43,6 +43,12 @@ def steer(at: float, e: float, psi: float, v: float, offset: float) -> float:
 
 
 @kernel
+def turn_wheel(wanted: float, before: float, step: float) -> float:
+    """The wanted curvature, within `step` of the one before and within the body's lock."""
+    return min(max(min(max(wanted, before - step), before + step), -MAX_CURVATURE_PER_M), MAX_CURVATURE_PER_M)
+
+
+@kernel
 def brake_for_line(v: float, stop: float, a: float, dt: float) -> float:
     """Acceleration `a`, or less where a line `stop` metres ahead needs it: no more gas, then constant deceleration, once it is needed."""
     need = v * v / (2.0 * max(stop, 0.05))
@@ -98,10 +104,7 @@ def follow_path(
     gap, kappa, step = lead_gap, 0.0, MAX_CURVATURE_RATE_PER_MS * dt
     for k in range(len(accel_out)):
         at = value_at(curvature, s + v * dt / 2)
-        wanted = steer(at, e, psi, v, offset)
-        if k > 0:
-            wanted = min(max(wanted, kappa - step), kappa + step)
-        kappa = min(max(wanted, -MAX_CURVATURE_PER_M), MAX_CURVATURE_PER_M)
+        kappa = turn_wheel(steer(at, e, psi, v, offset), kappa, step if k > 0 else np.inf)
         goal = min(target, value_at(profile, s + v * dt))
         a = SPEED_GAIN_PER_S * (goal - v)
         if gap < 1e3:

@@ -5,7 +5,7 @@ import numpy as np
 from motorworks.datatypes.agent import CYCLIST, EMERGENCY, FIRST_OBJECT, FIRST_WALKER
 from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
-from motorworks.policy.lane_plan import MAX_CURVATURE_PER_M, MAX_CURVATURE_RATE_PER_MS, steer
+from motorworks.policy.lane_plan import MAX_CURVATURE_RATE_PER_MS, steer, turn_wheel
 from motorworks.policy.surroundings import (
     ALONG,
     FAR_AWAY,
@@ -43,8 +43,7 @@ def foresee_shift(e: float, psi: float, v: float, kappa: float, offset: float, o
     step = MAX_CURVATURE_RATE_PER_MS / max(v, 1.5)
     for i in range(len(out)):
         out[i] = e
-        kappa = min(max(steer(0.0, e, psi, v, offset), kappa - step), kappa + step)
-        kappa = min(max(kappa, -MAX_CURVATURE_PER_M), MAX_CURVATURE_PER_M)
+        kappa = turn_wheel(steer(0.0, e, psi, v, offset), kappa, step)
         e += np.sin(psi + kappa / 2.0)
         psi += kappa
 

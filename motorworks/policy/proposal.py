@@ -7,7 +7,6 @@ from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
 from motorworks.policy.lane_plan import (
     MAX_ACCEL_MPS2,
-    MAX_CURVATURE_PER_M,
     MAX_CURVATURE_RATE_PER_MS,
     MAX_DECEL_MPS2,
     SPEED_GAIN_PER_S,
@@ -15,6 +14,7 @@ from motorworks.policy.lane_plan import (
     follow,
     move,
     steer,
+    turn_wheel,
     value_at,
 )
 from motorworks.policy.surroundings import (
@@ -116,8 +116,7 @@ def simulate(
     scratch.innocent[:] = False
     for t in range(NUM_SIM):
         at = value_at(curvature, s + v * SIM_DT_S / 2)
-        kappa = min(max(steer(at, e, psi, v, offset), kappa - step), kappa + step)
-        kappa = min(max(kappa, -MAX_CURVATURE_PER_M), MAX_CURVATURE_PER_M)
+        kappa = turn_wheel(steer(at, e, psi, v, offset), kappa, step)
         a = accelerate(v, s, t * SIM_DT_S, SIM_DT_S, frac, cap, scratch.profile, scratch.leads, num_leads, stop)
         s, e, psi, v = move(s, e, psi, v, a, kappa, at, SIM_DT_S)
         hardest, widest = min(hardest, a), max(widest, abs(v * v * kappa))
@@ -155,10 +154,7 @@ def write_proposal(
     s, e, psi, v, kappa, step = 0.0, start[0], start[1], start[2], 0.0, MAX_CURVATURE_RATE_PER_MS * dt
     for k in range(len(accel)):
         at = value_at(curvature, s + v * dt / 2)
-        wanted = steer(at, e, psi, v, offset)
-        if k > 0:
-            wanted = min(max(wanted, kappa - step), kappa + step)
-        kappa = min(max(wanted, -MAX_CURVATURE_PER_M), MAX_CURVATURE_PER_M)
+        kappa = turn_wheel(steer(at, e, psi, v, offset), kappa, step if k > 0 else np.inf)
         a = accelerate(v, s, k * dt, dt, frac, cap, scratch.profile, scratch.leads, num, stop)
         accel[k], curved[k] = a, kappa
         s, e, psi, v = move(s, e, psi, v, a, kappa, at, dt)

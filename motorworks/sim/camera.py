@@ -20,13 +20,12 @@ from motorworks.sim.bank import PAINT_PX
 from motorworks.sim.camera_faces import MAX_CORNERS, NUM_BOX, NUM_FACE, NUM_VIEW, Canvas
 from motorworks.sim.camera_ground import darken_ground, draw_backdrop
 from motorworks.sim.camera_hidden import hide
-from motorworks.sim.camera_lens import drop_out, is_out, mix, soil_picture
+from motorworks.sim.camera_lens import drop_out, is_out, soil_picture
 from motorworks.sim.camera_palette import Palettes
 from motorworks.sim.camera_shadows import shade_agent, shade_scenery
 from motorworks.sim.camera_tables import BEAM_REACH_M, Cameras, Textures
 from motorworks.sim.camera_things import MAX_IN_VIEW, draw_agent, draw_scenery, gather, stand
 from motorworks.sim.ground import PAINT_M_PER_PX
-from motorworks.sim.look import FROZEN
 
 # the front camera, which every rig has
 _FRONT = FRONT.cameras[0]
@@ -189,9 +188,10 @@ def draw_picture(
 
 
 @kernel
-def _canvas_of(part: int, frame: Array, scratch: Scratch, palettes: Palettes, town: int, grain: Array) -> Canvas:
+def canvas_of(frame: Array, depth: int, part: int, scratch: Scratch, palettes: Palettes, town: int, grain: Array) -> Canvas:
+    """The part of the scratch that a thread owns, and row `depth` of the depth, which on a GPU the threads of a picture share."""
     return Canvas(
-        frame, scratch.inverse_depth[part], scratch.tags[part], scratch.eye[part], scratch.face[part], scratch.points[part], scratch.edges[part],
+        frame, scratch.inverse_depth[depth], scratch.tags[depth], scratch.eye[part], scratch.face[part], scratch.points[part], scratch.edges[part],
         scratch.corners[part], palettes.tints[town], palettes.fog[town], grain, scratch.rows[part], scratch.box[part],
     )  # fmt: skip
 
@@ -207,12 +207,11 @@ def draw_rigs(
         env = envs[n]
         town, lights = env // egos, palettes.lights[env // egos]
         for camera in range(cams.focal.shape[0]):
-            frame, clock, kind = images[env, camera], towns.clock[town], int(lights[tint.DROPOUT_KIND])
-            # a frozen camera shows its first picture
-            if is_out(lights, camera) and not (kind == FROZEN and clock == 0):
-                drop_out(frame, kind, things.textures.static, mix(int(lights[tint.NOISE_SEED]) + 7 * camera, clock))
+            frame, clock = images[env, camera], towns.clock[town]
+            if is_out(lights, camera, clock):
+                drop_out(frame, lights, camera, clock, things.textures.static)
                 continue
-            canvas = _canvas_of(part, frame, scratch, palettes, town, grain)
+            canvas = canvas_of(frame, part, part, scratch, palettes, town, grain)
             canvas.rows[0], canvas.rows[1], canvas.rows[2] = 0, frame.shape[0], 0
             draw_picture(
                 canvas, scratch.order[part], scratch.keys[part], scratch.cover[part], camera, cams, things, towns, town, poses[env],
@@ -256,7 +255,7 @@ def label_rigs(
         env = envs[n]
         town = env // egos
         for camera in range(cams.focal.shape[0]):
-            canvas = _canvas_of(part, frame, scratch, palettes, town, grain)
+            canvas = canvas_of(frame, part, part, scratch, palettes, town, grain)
             canvas.rows[0], canvas.rows[1], canvas.rows[2] = 0, frame.shape[0], 1
             draw_picture(
                 canvas, scratch.order[part], scratch.keys[part], scratch.cover[part], camera, cams, things, towns, town, poses[env],

@@ -11,35 +11,18 @@ from numba import cuda
 from motorworks.datatypes.rig import Rig
 from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
-from motorworks.sim import camera_palette as tint
 from motorworks.sim.agents import Agents
 from motorworks.sim.bank import PAINT_PX, Bank
-from motorworks.sim.camera import Scratch, Things, Towns, draw_picture, make_scratch
-from motorworks.sim.camera_faces import Canvas
-from motorworks.sim.camera_lens import drop_out, is_out, mix, soil_picture
+from motorworks.sim.camera import Scratch, Things, Towns, canvas_of, draw_picture, make_scratch
+from motorworks.sim.camera_lens import drop_out, is_out, soil_picture
 from motorworks.sim.camera_palette import Palettes
 from motorworks.sim.camera_tables import Cameras
 from motorworks.sim.device import need_gpu, send, to_device
 from motorworks.sim.ground import TownMap
-from motorworks.sim.look import FROZEN, Look
+from motorworks.sim.look import Look
 from motorworks.sim.renderer import Renderer
 
 BANDS = 36  # of four rows at 144
-
-
-@kernel
-def band_canvas(frame: Array, picture: int, thread: int, scratch: Scratch, palettes: Palettes, town: int, grain: Array) -> Canvas:
-    """The part of the scratch that a thread owns, and the depth that the threads of a picture share."""
-    return Canvas(
-        frame, scratch.inverse_depth[picture], scratch.tags[picture], scratch.eye[thread], scratch.face[thread], scratch.points[thread],
-        scratch.edges[thread], scratch.corners[thread], palettes.tints[town], palettes.fog[town], grain, scratch.rows[thread], scratch.box[thread],
-    )  # fmt: skip
-
-
-@kernel
-def shows_dropout(lights: Array, camera: int, clock: int) -> bool:
-    """A frozen camera shows its first picture."""
-    return is_out(lights, camera) and not (int(lights[tint.DROPOUT_KIND]) == FROZEN and clock == 0)
 
 
 @kernel
@@ -52,11 +35,11 @@ def draw_band(
     env, camera = picture // num_cameras, picture % num_cameras
     town, thread = env // egos, picture * bands + band
     lights, frame = palettes.lights[town], images[env, camera]
-    if shows_dropout(lights, camera, towns.clock[town]):
+    if is_out(lights, camera, towns.clock[town]):
         if band == 0:
-            drop_out(frame, int(lights[tint.DROPOUT_KIND]), things.textures.static, mix(int(lights[tint.NOISE_SEED]) + 7 * camera, towns.clock[town]))
+            drop_out(frame, lights, camera, towns.clock[town], things.textures.static)
         return
-    canvas = band_canvas(frame, picture, thread, scratch, palettes, town, things.textures.grain)
+    canvas = canvas_of(frame, picture, thread, scratch, palettes, town, things.textures.grain)
     canvas.rows[0], canvas.rows[1], canvas.rows[2] = band * frame.shape[0] // bands, (band + 1) * frame.shape[0] // bands, 0
     draw_picture(
         canvas, scratch.order[thread], scratch.keys[thread], scratch.cover[thread], camera, cams, things, towns, town, poses[env], env - town * egos,
@@ -82,9 +65,9 @@ def soil_band(
     num_cameras = cams.focal.shape[0]
     env, camera = picture // num_cameras, picture % num_cameras
     town, thread = env // egos, picture * bands + band
-    if shows_dropout(palettes.lights[town], camera, towns.clock[town]):
+    if is_out(palettes.lights[town], camera, towns.clock[town]):
         return
-    canvas = band_canvas(images[env, camera], picture, thread, scratch, palettes, town, things.textures.grain)
+    canvas = canvas_of(images[env, camera], picture, thread, scratch, palettes, town, things.textures.grain)
     soil_picture(canvas, flat[env, camera], palettes.lights[town], camera, things.textures.static)
 
 

@@ -26,14 +26,15 @@ def share_of(word: int, part: int) -> float:
 
 
 @kernel
-def is_out(lights: Array, camera: int) -> bool:
-    """Whether this camera has dropped out."""
-    return (int(lights[tint.DROPOUT]) >> camera) & 1 == 1
+def is_out(lights: Array, camera: int, clock: int) -> bool:
+    """Whether this camera has dropped out and shows no picture; a frozen one shows its first."""
+    return (int(lights[tint.DROPOUT]) >> camera) & 1 == 1 and not (int(lights[tint.DROPOUT_KIND]) == FROZEN and clock == 0)
 
 
 @kernel
-def drop_out(frame: Array, kind: int, static: Array, word: int) -> None:
+def drop_out(frame: Array, lights: Array, camera: int, clock: int, static: Array) -> None:
     """Black, the picture that was there, or snow."""
+    kind, word = int(lights[tint.DROPOUT_KIND]), mix(int(lights[tint.NOISE_SEED]) + 7 * camera, clock)
     if kind == FROZEN:
         return
     for v in range(frame.shape[0]):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.fingerprint import digest
 from motorworks.factory.stages.contestants import LAST, NOT_OURS, RELEASED, contestants
+from motorworks.factory.stages.gate import NUM_ENVS
 from motorworks.factory.stages.strips import choose_drives, draw_strips
 from motorworks.factory.step import Output
 from motorworks.sim.seeds import held_out_open
@@ -30,7 +31,7 @@ class EvaluateConfig:
     num_scenarios: int = 16
     num_tail: int = 31  # staged scenarios of the long tail, the kinds in turn; for TAIL_DRIVERS only
     num_agents: int = 10
-    num_envs: int = 4  # few, because a drive that is stuck to the end keeps the others' places waiting
+    num_envs: int = NUM_ENVS
     open_loop_stride: int = 3
     threads: int = 2
 

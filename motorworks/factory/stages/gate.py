@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from motorworks.policy.policy import Policy
 
-NUM_ENVS = 4  # few, because a drive that is stuck to the end keeps the others' places waiting
+NUM_ENVS = 4  # where drives are judged: few, because a drive that is stuck to the end keeps the others' places waiting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Drive, be told better, learn, again: the on-policy loop that `rl` runs with the teacher and `distil` with the released model's parent."""
+"""Drive, be told better, learn, again: the on-policy loop of `rl` and `distil`, with whoever drives better as the labeller."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

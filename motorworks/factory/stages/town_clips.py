@@ -1,7 +1,7 @@
 """Synthetic clips: the privileged expert drives the town, a little pushed about so that its clips show recoveries."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from motorworks.datatypes.rollout import Rollout
     from motorworks.datatypes.scenario import Scenario
     from motorworks.policy.policy import Policy
+    from motorworks.sim.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.policy.expert import Expert
     from motorworks.policy.noise import Perturbed
     from motorworks.sim.rollout import clip_from_rollout
+    from motorworks.sim.town import Town
 
     mined = _mined(config, inputs)
     if mined is not None and not mined:
@@ -53,13 +55,14 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
         out.say("nothing was mined, so nothing is driven again")
         return
     total = config.num_recordings if mined is None else len(mined)
+    world = Town(min(config.num_envs, total), threads=config.threads)
     num_perturbed = round(total * config.perturbed_frac)
     outcomes, seconds_s, done = [], 0.0, 0
     batches = ((0, num_perturbed, Perturbed(Expert(), seed=config.seed)), (num_perturbed, total, Expert()))
     with ThreadPoolExecutor(1) as encoder:  # video is encoded while the town drives on; one clip waits at most
         writing = None
         for start, stop, policy in batches:
-            for rollout in _excerpts(config, policy, stop - start, start) if mined is None else _whole(config, policy, mined[start:stop]):
+            for rollout in _drives(config, world, policy, mined, start, stop):
                 if writing is not None:
                     writing.result()
                 writing = encoder.submit(write_clip, out.path / "clips", clip_from_rollout(rollout))
@@ -72,24 +75,18 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
     out.record(num_recordings=done, seconds_s=seconds_s, outcomes={outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))})
 
 
-def _excerpts(config: TownClipsConfig, policy: "Policy", num: int, first: int) -> "Iterator[Rollout]":
+def _drives(config: TownClipsConfig, world: "World", policy: "Policy", mined: "list[Scenario] | None", start: int, stop: int) -> "Iterator[Rollout]":
+    """Recordings `start` to `stop`: what was mined whole, or else excerpts."""
     from motorworks.datatypes.trajectory import DT_S
     from motorworks.sim.curriculum import draw_scenarios
-    from motorworks.sim.rollout import iterate_excerpts
+    from motorworks.sim.rollout import iterate_excerpts, iterate_rollouts
     from motorworks.sim.seeds import TRAIN_SEEDS
-    from motorworks.sim.town import Town
 
-    fresh = draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed + first, num_agents=config.num_agents, staged_frac=config.staged_frac)
-    world, steps, gap = Town(min(config.num_envs, num), threads=config.threads), round(config.excerpt_s / DT_S), round(config.gap_s / DT_S)
-    return iterate_excerpts(world, policy, fresh, num=num, num_steps=steps, gap_steps=gap)
-
-
-def _whole(config: TownClipsConfig, policy: "Policy", scenarios: "Sequence[Scenario]") -> "Iterator[Rollout]":
-    from motorworks.sim.rollout import iterate_rollouts
-    from motorworks.sim.town import Town
-
-    world = Town(max(1, min(config.num_envs, len(scenarios))), threads=config.threads)
-    return (rollout for _, rollout in iterate_rollouts(world, policy, scenarios, keep_frames=True))
+    if mined is not None:
+        return (rollout for _, rollout in iterate_rollouts(world, policy, mined[start:stop], keep_frames=True))
+    fresh = draw_scenarios(TRAIN_SEEDS[: config.num_towns], seed=config.seed + start, num_agents=config.num_agents, staged_frac=config.staged_frac)
+    steps, gap = round(config.excerpt_s / DT_S), round(config.gap_s / DT_S)
+    return iterate_excerpts(world, policy, fresh, num=stop - start, num_steps=steps, gap_steps=gap)
 
 
 def _mined(config: TownClipsConfig, inputs: Inputs) -> "list[Scenario] | None":

@@ -10,7 +10,7 @@ from motorworks.sim.agents import AT_STEP, EGO_WITHIN_M, EGO_WITHIN_S, START, ST
 from motorworks.sim.lanes import ALL_STOP, LIGHT, STOP, WALK, YIELD
 from motorworks.sim.route import CONNECTOR, ENTRY, FIRST_EXIT, LANE, SLOW, TO_LEFT, WORD, WORD_AT, Route, is_ring, lane_points
 from motorworks.sim.rules import BLIND_TO_OTHERS, BLIND_TO_RULES, KEEPS_LANE, light_at
-from motorworks.sim.scenarios.places import beside_route, find_junction, find_stretch, lane_and_s
+from motorworks.sim.scenarios.places import beside_route, find_junction, find_stretch, lane_and_s, right_edge_m
 from motorworks.sim.staging import ImpossibleScenario, Stage
 
 ARRIVES_FRAC = 0.85  # of the speed that bends allow, by a driver whom nobody holds up
@@ -19,9 +19,7 @@ TO_LINE_M, PULLS_AWAY_MPS2 = 3.5, 1.5  # who waits at a line: its centre before 
 
 def _step_out(stage: Stage, at_m: float, kind: int, notice_s: float, speed_mps: float) -> None:
     """Someone at the right edge of the road who walks straight across when the ego is near."""
-    lane, _ = lane_and_s(stage.route, at_m)
-    edge = float(stage.town.network.lanes.right_room[lane]) + 0.2
-    pose = beside_route(stage.route, at_m, -edge)
+    pose = beside_route(stage.route, at_m, -(right_edge_m(stage, at_m) + 0.2))
     pose[2] += np.pi / 2
     cue = {"cue": EGO_WITHIN_S, "cue_value": notice_s, "act": START, "act_value": speed_mps, "act_steps": 1}
     stage.crowd.add_loose(kind, pose, mode=STATIC, **cue)
@@ -31,9 +29,7 @@ def jaywalker_behind_van(stage: Stage) -> None:
     """A pedestrian steps out from behind a van parked at the kerb."""
     at = find_stretch(stage, 40.0, 100.0, 25.0)
     stage.parks = False
-    lane, _ = lane_and_s(stage.route, at + 5.0)
-    edge = float(stage.town.network.lanes.right_room[lane])
-    stage.crowd.add_loose(VAN, beside_route(stage.route, at + 5.0, -(edge - 0.55)))
+    stage.crowd.add_loose(VAN, beside_route(stage.route, at + 5.0, -(right_edge_m(stage, at + 5.0) - 0.55)))
     _step_out(stage, at + 10.0, PEDESTRIAN, stage.value("notice_s", 3.8, 2.6), stage.value("walk_mps", 1.2, 2.0))
 
 
@@ -41,9 +37,7 @@ def bus_stop(stage: Stage) -> None:
     """A bus stands at its stop, half in the lane; somebody crosses in front of it."""
     at = find_stretch(stage, 40.0, 100.0, 38.0)
     stage.parks = False
-    lane, _ = lane_and_s(stage.route, at + 10.0)
-    edge = float(stage.town.network.lanes.right_room[lane])
-    stage.crowd.add_loose(BUS, beside_route(stage.route, at + 10.0, -(edge - 0.7)))
+    stage.crowd.add_loose(BUS, beside_route(stage.route, at + 10.0, -(right_edge_m(stage, at + 10.0) - 0.7)))
     _step_out(stage, at + 18.5, PEDESTRIAN, stage.value("notice_s", 4.2, 3.0), stage.value("walk_mps", 1.1, 1.6))
     stage.time_s = 20.0
 

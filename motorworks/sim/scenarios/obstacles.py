@@ -4,7 +4,7 @@ import numpy as np
 
 from motorworks.datatypes.agent import BARRIER, CAR, CONE, DEBRIS
 from motorworks.sim.agents import BRAKING, LEFT_BLINK, RIGHT_BLINK, STATIC
-from motorworks.sim.scenarios.places import beside_route, find_stretch, lane_and_s, place_oncoming
+from motorworks.sim.scenarios.places import beside_route, find_stretch, lane_and_s, place_oncoming, right_edge_m
 from motorworks.sim.staging import Stage
 
 
@@ -21,8 +21,7 @@ def stalled_car(stage: Stage) -> None:
 def construction_zone(stage: Stage) -> None:
     """Cones and barriers close the right part of the lane for some metres."""
     at = find_stretch(stage, 45.0, 110.0, 45.0)
-    lane, _ = lane_and_s(stage.route, at + 15.0)
-    edge = float(stage.town.network.lanes.right_room[lane])
+    edge = right_edge_m(stage, at + 15.0)
     closed = stage.value("closed_m", 0.9, 2.0) + edge - 1.75
     long = stage.value("length_m", 12.0, 24.0)
     for k, along in enumerate(np.linspace(0.0, long + 8.0, 8)):

@@ -22,6 +22,12 @@ def beside_route(route: Route, at_m: float, left_m: float) -> Float[Array, " 3"]
     return np.array([row[X] - left_m * np.sin(row[YAW]), row[Y] + left_m * np.cos(row[YAW]), row[YAW]])
 
 
+def right_edge_m(stage: Stage, at_m: float) -> float:
+    """From the route's centreline to the right end of the pavement, at a distance along the route."""
+    lane, _ = lane_and_s(stage.route, at_m)
+    return float(stage.town.network.lanes.right_room[lane])
+
+
 def find_stretch(
     stage: Stage, low_m: float, high_m: float, length_m: float, *, beside: bool = False, oncoming: bool = False, straight: bool = True
 ) -> float:
