@@ -39,16 +39,16 @@ class Sizes:
     sft_steps: int = 100
     teacher_iterations: int = 24
     teacher_envs: int = 64
-    rl_rounds: tuple[float, ...] = (1.0, 1.0, 0.3, 0.0)  # share of drives that the labeller drives
+    rl_rounds: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0)  # share of drives that the labeller drives
     rl_steps: int = 280  # of every drive and round
     rl_fit_steps: int = 100  # of a round
     rl_last_fit_steps: int = 240
     gate_scenarios: int = 12  # that decide who labels and whether the polish stays
-    distil_warm_steps: int = 500
-    distil_rounds: tuple[float, ...] = (1.0, 1.0, 0.3, 0.0)
-    distil_steps: int = 320
+    distil_warm_steps: int = 300
+    distil_rounds: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0, 0.0)
+    distil_steps: int = 512
     distil_fit_steps: int = 250
-    distil_last_fit_steps: int = 1600
+    distil_last_fit_steps: int = 1800
     num_envs: int = 64  # that drive at once
     num_scenarios: int = 16  # held out
     num_drives: int = 10  # of the fleet
@@ -134,10 +134,10 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
         labeller_drives_frac=sizes.distil_rounds,
         num_steps=sizes.distil_steps,
         num_envs=sizes.num_envs,
-        fit=replace(warm, steps=sizes.distil_fit_steps, lr=1.5e-3, losses=steering),
-        last_fit=replace(warm, steps=sizes.distil_last_fit_steps, lr=1.5e-3),
+        fit=replace(warm, steps=sizes.distil_fit_steps, losses=steering),
+        last_fit=replace(warm, steps=sizes.distil_last_fit_steps, think_every=8),
         threads=sizes.threads,
-        known_share=0.5,  # its parent's own drives among it
+        known_share=0.35,  # its parent's own drives among it
         seed=10 * turn + 5,
     )
     taught = DistilConfig(student=sizes.student, loop=drives, warm_start=warm)

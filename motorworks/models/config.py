@@ -44,8 +44,8 @@ class ModelConfig:
             raise ValueError(f"backbone smollm2-135m needs {SMOLLM2}; start from family('base')")
         if self.dim % self.heads or self.heads % self.kv_heads or self.vision_dim % self.vision_heads:
             raise ValueError(f"heads must divide dim, kv_heads must divide heads, vision_heads must divide vision_dim: {self}")
-        if self.patch & (self.patch - 1) or self.height_px % self.patch or self.width_px % self.patch:
-            raise ValueError(f"patch {self.patch} must be a power of two that divides {self.height_px}x{self.width_px}")
+        if self.patch < 4 or self.patch & (self.patch - 1) or self.height_px % self.patch or self.width_px % self.patch:
+            raise ValueError(f"patch {self.patch} must be a power of two from 4 up that divides {self.height_px}x{self.width_px}")
         if len(self.knot_times_s) < 2 or list(self.knot_times_s) != sorted(set(self.knot_times_s)):
             raise ValueError(f"knot_times_s must be at least two increasing times: {self.knot_times_s}")
 
@@ -72,8 +72,8 @@ class ModelConfig:
 
 # dim, depth, heads, kv_heads, mlp_dim | vision_dim, vision_depth, vision_heads, vision_mlp_ratio, resampler_depth, latents_per_frame
 _DIAL = {
-    "pico": (64, 1, 2, 2, 96, 64, 1, 2, 2, 1, 8),
-    "nano": (128, 2, 4, 2, 448, 96, 1, 3, 4, 1, 8),
+    "pico": (64, 2, 2, 2, 96, 64, 1, 2, 2, 1, 8),
+    "nano": (128, 2, 4, 2, 640, 96, 1, 3, 4, 1, 8),
     "small": (512, 8, 8, 4, 1408, 320, 6, 5, 4, 2, 8),
     "base": (576, 30, 9, 3, 1536, 384, 12, 6, 4, 2, 8),
     "1b": (2048, 20, 16, 8, 5632, 768, 12, 12, 4, 2, 16),

@@ -162,7 +162,7 @@ def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -
     dim, patches = config.vision_dim, config.grid[0] * config.grid[1]
     layer = (4 + 2 * config.vision_mlp_ratio) * dim * dim  # query + key_value + out = 4 d^2, the MLP 2 r d^2
     widths, pixels = stem_widths(config.patch, dim), config.height_px * config.width_px
-    eye = sum(pixels / 4 ** (step + 1) * 9 * before * after for step, (before, after) in enumerate(pairwise(widths)))
+    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(widths)))
     eye += config.vision_depth * (patches * layer + 2 * patches * patches * dim)
     queries = config.latents_per_frame
     eye += config.resampler_depth * (queries * (2 + 2 * config.vision_mlp_ratio) * dim * dim + patches * 2 * dim * dim + 2 * queries * patches * dim)

@@ -51,7 +51,10 @@ class Block(nn.Module):
 
 
 class Stem(nn.Module):
-    """Image to a grid of features: 3x3 convolutions of stride two, doubling in width, as many as the patch size needs."""
+    """Image to a grid of features: 2x2 pixels become channels, then 3x3 convolutions of stride two, as many as the patch size needs.
+
+    A first convolution over all pixels would cost half of the stem, and see no better (docs/log.md).
+    """
 
     def __init__(self, patch: int, dim: int) -> None:
         super().__init__()
@@ -60,16 +63,16 @@ class Stem(nn.Module):
         self.norms = nn.ModuleList(nn.GroupNorm(1, width) for width in widths[1:])
 
     def forward(self, pixels_BCHW: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
-        x = pixels_BCHW
+        x = F.pixel_unshuffle(pixels_BCHW, 2)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))
         return x.flatten(2).transpose(1, 2)
 
 
 def stem_widths(patch: int, dim: int) -> list[int]:
-    """Channels from RGB to the ViT's width; a patch of 16 takes four steps."""
-    steps = patch.bit_length() - 1
-    return [3, *(max(dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
+    """Channels from 2x2 RGB pixels to the ViT's width, doubling; a patch of 16 takes three steps."""
+    steps = patch.bit_length() - 2
+    return [12, *(max(dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
 
 
 class Vision(nn.Module):
@@ -94,7 +97,7 @@ class Vision(nn.Module):
 
     def forward(self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"]) -> Float[Tensor, "b l d"]:
         """Latents of 64x128 RGB images with values 0..255."""
-        pixels = images.to(self.position_ND.dtype) / 127.5 - 1
+        pixels = (images.to(self.position_ND.dtype) / 127.5).sub_(1)
         x_BND = self.stem(pixels.permute(0, 3, 1, 2)) + self.position_ND
         for block in self.blocks:
             x_BND = block(x_BND)

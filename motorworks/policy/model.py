@@ -34,18 +34,20 @@ class ModelPolicy:
     privileged = False
     uses_camera = True
 
-    def __init__(self, infer: Infer, *, name: str, body: Body = CAR, think_every: int = 0) -> None:
-        """`think_every`: start a new thought after that many acts (0: never think)."""
+    def __init__(self, infer: Infer, *, name: str, body: Body = CAR, think_every: int = 0, stride_steps: int = 1) -> None:
+        """`think_every`: start a new thought after that many acts (0: never think). `stride_steps`: 0.1 s steps from one act to the next."""
         if think_every < 0:
             raise ValueError(f"think_every {think_every} must not be negative; 0 switches thinking off")
+        if stride_steps < 1 or infer.frame_gap_steps % stride_steps:
+            raise ValueError(f"stride_steps {stride_steps} must divide the {infer.frame_gap_steps} steps between the model's frames")
         if infer.num_frames != 2:
             raise ValueError(f"the policy remembers (older, now), the model wants {infer.num_frames} frames")
-        self.name, self.infer, self.body, self.think_every = name, infer, body, think_every
+        self.name, self.infer, self.body, self.think_every, self.stride_steps = name, infer, body, think_every, stride_steps
         self.last_inputs: ModelInputs | None = None
         self._image, self._text, self._ego, self._action = ImageCodec(), TextCodec(), EgoCodec(), ActionCodec(body=body)
         self._latents: Float[Array, "age batch latent channel"] | None = None  # newest first
         self._valid: Bool[Array, "age batch"] | None = None
-        self._age: Int64[Array, " batch"] | None = None  # acts since the episode began
+        self._age: Int64[Array, " batch"] | None = None  # steps since the episode began
         self._acts = 0
         self._subject: ModelInputs | None = None  # what the current thought is about
         self._words: Int64[Array, "batch 16"] | None = None
@@ -70,7 +72,7 @@ class ModelPolicy:
         )
 
     def _remember(self, observation: Observation) -> ModelInputs:
-        num, gap = len(observation.speed_mps), self.infer.frame_gap_steps
+        num, gap = len(observation.speed_mps), self.infer.frame_gap_steps // self.stride_steps
         if observation.frames is not None:
             now = self.infer.see(self._image.encode(observation.frames))
         elif self._latents is not None and self._latents.shape[1] == num:
@@ -90,8 +92,8 @@ class ModelPolicy:
 
     def _encode_ego(self, observation: Observation) -> Float[Array, "batch ego"]:
         ego = self._ego.encode(observation.speed_mps, observation.yaw_rate_radps, observation.past_poses_rig, self.body.name)
-        before = self._age if self._age is not None and len(self._age) == len(ego) else np.full(len(ego), -1)
-        self._age = np.where(observation.first, 0, before + 1)
+        before = self._age if self._age is not None and len(self._age) == len(ego) else np.full(len(ego), -self.stride_steps)
+        self._age = np.where(observation.first, 0, before + self.stride_steps)
         early = self._age < NUM_PAST_POSES  # as in training: a past that was not lived is unknown
         ego[early] = self._ego.without_history(ego[early])
         return ego

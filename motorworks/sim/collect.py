@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 
 from motorworks.datatypes.observation import Observation
 from motorworks.datatypes.on_policy import OnPolicy
@@ -21,8 +21,8 @@ Score = Callable[[Scene, Plan], Float[Array, "batch proposal"]]
 class Collector:
     """Drives that go on from one `gather` to the next, so that short rounds still see whole routes.
 
-    Only every `stride`-th step is labelled and kept: neighbouring pictures are alike, and what teaches is many drives, not many frames
-    (docs/log.md). Where the labeller alone drives, and by no camera, it is off in between.
+    Only every `stride`-th step is drawn, labelled and kept: neighbouring pictures are alike, and what teaches is many drives, not many
+    frames (docs/log.md). Who drives by a camera plans at these steps and follows its plan between them; who sees the scene plans at every step.
     """
 
     def __init__(
@@ -55,22 +55,27 @@ class Collector:
         """
         if num_steps < 1 or num_steps % self._stride:
             raise ValueError(f"gather: num_steps {num_steps} must be a positive multiple of the stride {self._stride}")
-        num, remembers = self.world.num_envs, labeller.uses_camera  # such a labeller must see every step, or its older picture is too old
         alone = labeller_drives_frac == 1.0 and score is None
-        labeller_drives = self._rng.random(num) < labeller_drives_frac
+        labeller_drives = self._rng.random(self.world.num_envs) < labeller_drives_frac
         rows: dict[str, list] = {name: [] for name in ("images", "observation", "age", "accel", "curvature", "thoughts", "road", "scores")}
         ended, completed = 0, 0
         observation = self._observation or self._start()
+        plan: Plan | None = None
+        label: Plan
         for t in range(num_steps):
-            kept = t % self._stride == 0
-            plan = None if alone else student.act(_seen_by(student, observation))
-            label = labeller.act(_seen_by(labeller, observation)) if kept or remembers or labeller_drives.any() else None
-            if kept and label is not None:
+            since = t % self._stride
+            if since == 0:
+                seen = replace(observation, first=self._age < self._stride)  # whoever looks now has not seen the start of a younger drive
+                plan = None if alone else student.act(_seen_by(student, seen))
+                label = labeller.act(_seen_by(labeller, seen if labeller.uses_camera else observation))
                 self._keep(rows, observation, label)
                 if score is not None and plan is not None and observation.scene is not None:
                     rows["scores"].append(score(observation.scene, plan))
-            self.world.renders = not alone or remembers or (t + 1) % self._stride == 0
-            step = self.world.step(_mix(plan, label, labeller_drives))
+            elif labeller_drives.any() and not labeller.uses_camera:
+                label = labeller.act(observation)
+            self.world.renders = since + 1 == self._stride
+            told = _held(label, since if labeller.uses_camera else 0, self._age)
+            step = self.world.step(told if plan is None else _mix(_held(plan, since, self._age), told, labeller_drives))
             observation, done = self._go_on(step)
             ended, completed = ended + len(done), completed + int(step.completed[done].sum())
             labeller_drives[done] = self._rng.random(len(done)) < labeller_drives_frac
@@ -108,15 +113,21 @@ def _seen_by(policy: Policy, observation: Observation) -> Observation:
     return observation if policy.privileged else replace(observation, scene=None)
 
 
-def _mix(student: Plan | None, labeller: Plan | None, labeller_drives: Bool[Array, " batch"]) -> Trajectory:
-    if student is None or labeller is None:
-        only = student or labeller
-        assert only is not None
-        return only.trajectory
-    pick = labeller_drives[:, None]
+def _held(plan: Plan, since: int, age: Int64[Array, " batch"]) -> Trajectory:
+    """What a plan of `since` steps ago wants now; a drive that began after it keeps its speed until it is looked at."""
+    ours = (age >= since)[:, None]
+    driven = plan.trajectory
     return Trajectory(
-        accel_mps2=np.where(pick, labeller.trajectory.accel_mps2, student.trajectory.accel_mps2),
-        curvature_per_m=np.where(pick, labeller.trajectory.curvature_per_m, student.trajectory.curvature_per_m),
+        accel_mps2=np.where(ours, driven.accel_mps2[:, since:], 0.0), curvature_per_m=np.where(ours, driven.curvature_per_m[:, since:], 0.0)
+    )
+
+
+def _mix(student: Trajectory, labeller: Trajectory, labeller_drives: Bool[Array, " batch"]) -> Trajectory:
+    pick = labeller_drives[:, None]
+    num = min(student.accel_mps2.shape[1], labeller.accel_mps2.shape[1])
+    return Trajectory(
+        accel_mps2=np.where(pick, labeller.accel_mps2[:, :num], student.accel_mps2[:, :num]),
+        curvature_per_m=np.where(pick, labeller.curvature_per_m[:, :num], student.curvature_per_m[:, :num]),
     )
 
 

@@ -46,6 +46,7 @@ class FitConfig:
     grad_clip: float = 1.0
     seed: int = 0
     precision: str = "fp32"
+    muon: bool = True  # for the matrices inside blocks (train.optim); false: AdamW for all
     think_every: int = 1  # steps from one with the thought to the next: it nearly doubles the sequence, and words are soon learnt
     losses: LossWeights = field(default_factory=LossWeights)
     jitter: Jitter = field(default_factory=Jitter)

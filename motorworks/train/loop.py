@@ -12,7 +12,7 @@ from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
 from motorworks.train.batch import Batch, draw_order, gather, look
 from motorworks.train.fit_config import FitConfig, LossWeights
 from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, RoadLoss, WorldLoss
-from motorworks.train.optim import adamw, learning_rate
+from motorworks.train.optim import learning_rate, optimisers
 from motorworks.train.samples import Samples
 
 
@@ -45,7 +45,7 @@ def fit(
         torch.set_num_threads(threads)
     model.to(device).train()
     thinking, quick = ([*_losses(weights), *extra_losses] for weights in (config.losses, replace(config.losses, language=0.0, reasoned=0.0)))
-    optimiser = adamw(model, lr=config.lr, weight_decay=config.weight_decay)
+    steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
     order = draw_order(samples.weight, config.batch_size, config.seed)
     generator = np.random.default_rng([config.seed, 1])
     curves: list[dict[str, float]] = []
@@ -57,11 +57,12 @@ def fit(
         batch = gather(samples, next(order), config.jitter, generator, world=config.losses.world > 0)
         batch = _to(batch, device)
         ready = time.perf_counter()
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps=config.steps, lr=config.lr, warmup_frac=config.warmup_frac, final_frac=config.final_lr_frac)
+        lr = learning_rate(step, steps=config.steps, lr=config.lr, warmup_frac=config.warmup_frac, final_frac=config.final_lr_frac)
+        for group in (group for stepper in steppers for group in stepper.param_groups):
+            group["lr"] = lr
         thinks = _thinks(config.losses) and step % config.think_every == 0
-        row = _step(model, batch, thinking if thinks else quick, optimiser, config, step, device, thought=thinks)
-        since.append({"lr": optimiser.param_groups[0]["lr"], **row})
+        row = _step(model, batch, thinking if thinks else quick, steppers, config, step, device, thought=thinks)
+        since.append({"lr": lr, **row})
         busy_s, data_s = busy_s + time.perf_counter() - ready, data_s + ready - before
         if (step + 1) % config.record_every == 0 or step + 1 == config.steps:
             names = dict.fromkeys(name for row in since for name in row)
@@ -96,7 +97,7 @@ def _step(
     model: DrivingModel,
     batch: Batch,
     losses: Sequence[tuple[float, Loss]],
-    optimiser: torch.optim.AdamW,
+    steppers: Sequence[torch.optim.Optimizer],
     config: FitConfig,
     step: int,
     device: str,
@@ -112,14 +113,16 @@ def _step(
     for weight, loss in losses:
         value, named = loss(output, batch)
         total, parts = total + weight * value, {**parts, **named}
-    optimiser.zero_grad(set_to_none=True)
+    for stepper in steppers:
+        stepper.zero_grad(set_to_none=True)
     total.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
     row = {"loss": float(total.detach()), "grad_norm": float(norm), **{name: float(value) for name, value in parts.items()}}  # waits for the device
     wrong = [f"{name}={value}" for name, value in row.items() if not math.isfinite(value)]
     if wrong:
         raise FloatingPointError(f"training step {step}: {', '.join(wrong)}; look for NaN in the samples, or lower FitConfig.lr ({config.lr})")
-    optimiser.step()
+    for stepper in steppers:
+        stepper.step()
     return row
 
 

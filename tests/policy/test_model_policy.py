@@ -74,6 +74,17 @@ def test_a_past_that_was_not_lived_is_unknown():
         assert glass.asked[2][:, HISTORY_KNOWN].tolist() == [float(step >= 16)] * 2
 
 
+def test_asked_at_every_fourth_step_the_older_frame_is_the_last_one():
+    glass = Glass()
+    policy = ModelPolicy(glass, name="m", stride_steps=4)
+    for act in range(6):
+        policy.act(_observe(10 * act, first=(act == 0,) * 2))
+        assert glass.asked[1][:, 0].tolist() == [act > 0] * 2 and glass.asked[2][:, HISTORY_KNOWN].tolist() == [float(act >= 4)] * 2
+    assert glass.asked[0].tolist() == [[40, 50], [40, 50]]
+    with pytest.raises(ValueError, match="must divide the 4 steps"):
+        ModelPolicy(glass, name="m", stride_steps=3)
+
+
 def test_it_drives_the_likeliest_proposal():
     plan = ModelPolicy(Glass(), name="m").act(_observe(0, first=(True, True)))
     assert plan.trajectory.curvature_per_m.shape == (2, 64) and plan.proposals.curvature_per_m.shape == (2, 6, 64)

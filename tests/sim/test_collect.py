@@ -57,9 +57,32 @@ class Counter:
 
 
 @pytest.mark.parametrize("frac", [0.0, 1.0])
-def test_a_labeller_with_a_camera_sees_every_step(frac):
+def test_a_labeller_with_a_camera_looks_at_the_kept_steps(frac):
     labels = collector(stride=4).gather(StandStill(), Counter(), num_steps=12, labeller_drives_frac=frac).labels
-    assert np.allclose(labels.accel_mps2[:, 0, 0] * 1000, [1, 5, 9])
+    assert np.allclose(labels.accel_mps2[:, 0, 0] * 1000, [1, 2, 3])
+
+
+class Ramp(Counter):
+    """Wants to accelerate harder from step to step, so that one sees which step of its plan is driven; keeps what `first` said."""
+
+    def __init__(self):
+        self.first = []
+
+    def act(self, observation):
+        self.first.append(observation.first.copy())
+        wanted = np.tile(np.arange(1, NUM_STEPS + 1, dtype=np.float32) / 10, (len(observation.speed_mps), 1))
+        return Plan(trajectory=Trajectory(accel_mps2=wanted, curvature_per_m=0 * wanted))
+
+
+def test_a_camera_driver_follows_its_plan_until_it_looks_again_and_a_younger_drive_waits():
+    world, driver, driven = Town(2, max_steps=6), Ramp(), []
+    advance = world.step
+    world.step = lambda plan: driven.append(plan.accel_mps2[:, 0].copy()) or advance(plan)
+    drives = Collector(world, draw_scenarios([3, 4], seed=0), shrink=ImageCodec().encode, sense=SceneCodec().encode_road, stride=4, seed=0)
+    drives.gather(driver, Expert(), num_steps=12, labeller_drives_frac=0.0)
+    wanted = [0.1, 0.2, 0.3, 0.4, 0.1, 0.2, 0.0, 0.0, 0.1, 0.2, 0.3, 0.4]  # both drives end after six steps and begin anew
+    assert np.allclose(driven, np.array(wanted)[:, None])
+    assert np.array(driver.first).tolist() == [[True, True], [False, False], [True, True]]
 
 
 def test_drives_go_on_from_one_round_to_the_next():

@@ -16,6 +16,7 @@ from motorworks.train.batch import NO_JITTER, draw_order, gather
 from motorworks.train.checkpoint import load, save
 from motorworks.train.fit_config import FitConfig, Jitter, LossWeights
 from motorworks.train.loop import fit
+from motorworks.train.optim import optimisers
 from motorworks.train.samples import Samples, samples_from_arrays
 
 
@@ -88,6 +89,16 @@ def test_thoughts_may_be_taught_in_some_steps_only():
     assert all("language" in row for row in always.curves)
     assert ["language" in row for row in seldom.curves] == [True, False, False, True] and "action" in seldom.curves[1]
     assert seldom.flops_per_token * seldom.tokens_per_s * seldom.wall_s < always.flops_per_token * always.tokens_per_s * always.wall_s
+
+
+def test_every_parameter_has_one_optimiser_and_muon_the_matrices_inside_blocks():
+    model = _model()
+    adam, muon = optimisers(model, lr=1e-3, weight_decay=0.1)
+    taken = [{id(value) for group in one.param_groups for value in group["params"]} for one in (adam, muon)]
+    assert taken[0].isdisjoint(taken[1]) and taken[0] | taken[1] == {id(value) for value in model.parameters()}
+    inner = {name for name, value in model.named_parameters() if id(value) in taken[1]}
+    assert "vision.blocks.0.attention.query.weight" in inner and all(name.startswith(("vision.", "backbone.")) for name in inner)
+    assert len(optimisers(model, lr=1e-3, weight_decay=0.1, muon=False)) == 1
 
 
 def test_draws_follow_the_weights():

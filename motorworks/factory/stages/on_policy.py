@@ -23,7 +23,7 @@ class OnPolicyConfig:
     num_steps: int
     fit: FitConfig
     num_envs: int = 64
-    num_towns: int = 512
+    num_towns: int = 2048
     num_agents: tuple[int, int] = (6, 14)
     staged_frac: float = 0.2  # of the fresh scenarios: the long tail
     known_share: float = 0.2  # of what is drawn was known before (curated clips), so that real roads and words are not forgotten
@@ -66,7 +66,7 @@ def learn_on_policy(
     rounds: list[dict[str, Any]] = []
     fits: list[FitResult] = []
     num_rounds = len(config.labeller_drives_frac)
-    student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student")
+    student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student", stride_steps=config.stride)
     labeller = Perturbed(labeller, seed=config.seed, config=NoiseConfig(curvature_per_m=config.push_per_m))  # where it drives it must show recoveries
     for number, frac in enumerate(config.labeller_drives_frac):
         data = drives.gather(

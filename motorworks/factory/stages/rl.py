@@ -89,7 +89,7 @@ def _polish(config: RlConfig, model: "DrivingModel", labeller: "Policy", drives:
     from motorworks.train.polish import polish
 
     data = drives.gather(
-        ModelPolicy(TorchInfer(model), name="student"),
+        ModelPolicy(TorchInfer(model), name="student", stride_steps=config.loop.stride),
         labeller,
         num_steps=config.num_polish_steps,
         labeller_drives_frac=0.0,
