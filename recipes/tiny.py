@@ -48,7 +48,7 @@ class Sizes:
     distil_rounds: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0, 0.0)
     distil_steps: int = 512
     distil_fit_steps: int = 250
-    distil_last_fit_steps: int = 1800
+    distil_last_fit_steps: int = 2300
     num_envs: int = 64  # that drive at once
     num_scenarios: int = 16  # held out
     num_drives: int = 10  # of the fleet

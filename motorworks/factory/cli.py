@@ -146,6 +146,7 @@ def recipe_and_turn(name: str) -> tuple[str, int]:
 def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
     from motorworks.engine.local import LocalEngine
     from motorworks.engine.process import ProcessEngine
+    from motorworks.factory.machine import keep_freed_memory
     from motorworks.factory.progress import progress_for
     from motorworks.factory.recipe import find_recipe, load_recipe, recipe_names, steps_of
     from motorworks.factory.run import Runner
@@ -157,6 +158,7 @@ def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
     goals = steps_of(recipe, RecipeOptions(clips=command.clips, turn=command.turn, version=command.version))
     if command.workers < 1:
         raise BadUsage(f"--workers {command.workers}: at least 1")
+    keep_freed_memory()
     progress = progress_for()
     engine = LocalEngine() if command.workers == 1 else ProcessEngine(command.workers)
     return Runner(command.artifacts, version=command.version, engine=engine, progress=progress), goals, progress
