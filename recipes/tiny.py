@@ -45,10 +45,10 @@ class Sizes:
     rl_last_fit_steps: int = 240
     gate_scenarios: int = 12  # that decide who labels and whether the polish stays
     distil_warm_steps: int = 300
-    distil_rounds: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0, 0.0)
-    distil_steps: int = 512
+    distil_rounds: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0)
+    distil_steps: int = 560
     distil_fit_steps: int = 250
-    distil_last_fit_steps: int = 2300
+    distil_last_fit_steps: int = 2000
     num_envs: int = 64  # that drive at once
     num_scenarios: int = 16  # held out
     num_drives: int = 10  # of the fleet

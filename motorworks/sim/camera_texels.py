@@ -83,14 +83,16 @@ def _plant(
     if shade > 0.74:  # a conifer, in tiers
         up = (t - 0.1 * height) / (0.9 * height)
         if 0.0 < up < 1.0:
-            tier = (up * 4.5) % 1.0
+            tier = up * 4.5 - int(up * 4.5)
             if abs(x) < radius * (1.0 - up) * (1.08 - 0.3 * tier) + 0.03 * g:
                 return tint.CONIFER, 0.72 + 0.3 * tier + 0.03 * g + 0.25 * sun_right * x / radius
     else:
         middle = 0.62 * height
-        lobe = 0.2 * np.sin(5.0 * np.arctan2(t - middle, x) + 40.0 * shade)
         a, b = x / radius, (t - middle) / (0.38 * height)
-        if a * a + b * b + 0.025 * g + lobe * (a * a + b * b) < 0.92:
+        apart, lobe = a * a + b * b, 0.0
+        if 0.6 < apart < 1.5:  # nearer and farther out no lobe and no leaf changes the answer
+            lobe = 0.2 * np.sin(5.0 * np.arctan2(t - middle, x) + 40.0 * shade)
+        if apart + 0.025 * g + lobe * apart < 0.92:
             return tint.LEAF, 0.78 + 0.26 * b * sun_up + 0.24 * a * sun_right + 0.035 * g
     if abs(x) < 0.06 + 0.016 * height and t < 0.6 * height:
         return tint.TRUNK, 0.9 - 0.6 * x
