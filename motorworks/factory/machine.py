@@ -46,7 +46,7 @@ def _processor() -> str:
 
 def keep_freed_memory() -> None:
     """Tells glibc to use freed memory again instead of giving it back. A training step asks for the same large tensors as the one before;
-    pages fresh from the system cost it a seventh of its time (docs/log.md). Elsewhere nothing happens."""
+    pages fresh from the system cost it 3 to 12 % of its time (docs/log.md). Elsewhere nothing happens."""
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
