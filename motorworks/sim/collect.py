@@ -72,7 +72,7 @@ class Collector:
                 if score is not None and plan is not None and observation.scene is not None:
                     rows["scores"].append(score(observation.scene, plan))
             elif labeller_drives.any() and not labeller.uses_camera:
-                label = labeller.act(observation)
+                label = labeller.act(_seen_by(labeller, observation))
             self.world.renders = since + 1 == self._stride
             told = _held(label, since if labeller.uses_camera else 0, self._age)
             step = self.world.step(told if plan is None else _mix(_held(plan, since, self._age), told, labeller_drives))

@@ -26,13 +26,16 @@ def optimisers(model: DrivingModel, *, lr: float, weight_decay: float, muon: boo
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)]
     if hidden:
         inner = [matrices[key] for key in matrices if key in hidden]
-        found.append(BatchedMuon(inner, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
+        found.append(BatchedMuon(inner, lr=lr, weight_decay=weight_decay))
     return found
 
 
 class BatchedMuon(torch.optim.Muon):
-    """torch.optim.Muon with the matrices of one shape taken together: a small model has many small ones, and their calls cost more than
-    their arithmetic. In fp32 on a CPU, where bf16 may be emulated."""
+    """torch.optim.Muon, its rate matched to AdamW's, with the matrices of one shape taken together: a small model has many small ones, and
+    their calls cost more than their arithmetic. In fp32 on a CPU, where bf16 may be emulated."""
+
+    def __init__(self, params: list[nn.Parameter], *, lr: float, weight_decay: float) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -44,7 +47,10 @@ class BatchedMuon(torch.optim.Muon):
                     alike[value.shape].append(value)
             for shape, values in alike.items():
                 grads = [value.grad for value in values]
-                momenta = [self.state[value].setdefault("momentum_buffer", torch.zeros_like(value)) for value in values]
+                for value in values:
+                    if "momentum_buffer" not in self.state[value]:
+                        self.state[value]["momentum_buffer"] = torch.zeros_like(value)
+                momenta = [self.state[value]["momentum_buffer"] for value in values]
                 torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
                 moved = torch._foreach_lerp(grads, momenta, group["momentum"]) if group["nesterov"] else momenta
                 turned = orthogonal(torch.stack(moved), steps=group["ns_steps"], coefficients=group["ns_coefficients"], eps=group["eps"])

@@ -106,8 +106,8 @@ def test_matrices_taken_together_move_as_each_alone():
     shapes = [(8, 8), (8, 8), (16, 8), (8, 16)]
     values = [torch.randn(shape, requires_grad=True) for shape in shapes]
     others = [value.detach().clone().requires_grad_() for value in values]
-    settings = {"lr": 0.02, "weight_decay": 0.1, "adjust_lr_fn": "match_rms_adamw"}
-    ours, theirs = BatchedMuon(values, **settings), torch.optim.Muon(others, **settings)
+    settings = {"lr": 0.02, "weight_decay": 0.1}
+    ours, theirs = BatchedMuon(values, **settings), torch.optim.Muon(others, **settings, adjust_lr_fn="match_rms_adamw")
     for _ in range(3):
         for value, other in zip(values, others, strict=True):
             value.grad = torch.randn_like(value)
