@@ -1,5 +1,7 @@
 """A part of a clip is a clip."""
 
+from dataclasses import replace
+
 from motorworks.datatypes.clip import Clip, Motion
 
 
@@ -15,15 +17,13 @@ def cut(clip: Clip, start: int, stop: int) -> Clip:
         accel_mps2=clip.motion.accel_mps2[start:stop],
         curvature_per_m=clip.motion.curvature_per_m[start:stop],
     )
-    return Clip(
-        recording_id=clip.recording_id,
-        source=clip.source,
-        body=clip.body,
-        licence=clip.licence,
+    return replace(
+        clip,
         timestamp_us=clip.timestamp_us[start:stop],
         frames=None if clip.frames is None else clip.frames[start:stop],
+        side_frames={name: frames[start:stop] for name, frames in clip.side_frames.items()},
+        encoded={},  # an encoded video is cut by decoding it
         motion=motion,
         instructions=clip.instructions and clip.instructions[start:stop],
         thoughts=clip.thoughts and clip.thoughts[start:stop],
-        tags=clip.tags,
     )

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from motorworks.clips.comma2k19 import Comma2k19Reader
-from motorworks.clips.dashcam import DashcamReader
-from motorworks.clips.donkeycar import DonkeycarReader
+from motorworks.clips.readers.comma2k19 import Comma2k19Reader
+from motorworks.clips.readers.donkeycar import DonkeycarReader
+from motorworks.clips.readers.video import DashcamReader
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.clips.store import ClipBroken, is_stored_clip, read_clip
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from motorworks.bodies.body import DONKEY, integrate
-from motorworks.clips.donkeycar import DonkeycarReader
 from motorworks.clips.reader import read
+from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.datatypes.trajectory import Trajectory
 
 MakeTub = Callable[..., Path]

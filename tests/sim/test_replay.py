@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorworks.bodies.body import CAR, DYNAMIC_CAR, integrate
-from motorworks.clips.donkeycar import DonkeycarReader
+from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.rig import FRONT, Camera
 from motorworks.datatypes.scenario import Scenario

@@ -6,8 +6,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from motorworks.clips.dashcam import DashcamReader
 from motorworks.clips.reader import read
+from motorworks.clips.readers.video import DashcamReader
 
 
 def _write_video(path: Path, times_s: np.ndarray, *, width: int = 320, height: int = 240) -> Path:
