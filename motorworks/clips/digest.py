@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 
 import numpy as np
 
@@ -20,6 +21,8 @@ def clip_digest(clip: Clip) -> str:
         "licence": clip.licence,
         "tags": list(clip.tags),
         "instructions": None if clip.instructions is None else list(clip.instructions),
+        **({} if clip.instruction_kind is None else {"instruction_kind": clip.instruction_kind}),
+        **({} if not clip.cameras else {"cameras": [asdict(camera) for camera in clip.cameras]}),
         "thoughts": None if clip.thoughts is None else [thought and [thought.decision, thought.cause] for thought in clip.thoughts],
     }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, separators=(",", ":")).encode())
@@ -33,6 +36,9 @@ def content_digest(clip: Clip) -> str:
     arrays: dict[str, Array] = {**clock_array(clip), **motion_arrays(clip.motion)}
     if clip.frames is not None:
         arrays["frames"] = np.asarray(clip.frames, np.uint8)
+        arrays |= {f"frames of {name}": np.asarray(frames, np.uint8) for name, frames in clip.side_frames.items()}
+    else:
+        arrays |= {f"video of {name}": np.frombuffer(video, np.uint8) for name, video in clip.encoded.items()}
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

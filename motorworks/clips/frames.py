@@ -1,5 +1,6 @@
 """Pictures: the size they are kept at, and video files in and out (PyAV)."""
 
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -47,7 +48,7 @@ def iterate_video(path: Path) -> Iterator[tuple[int | None, UInt8[Array, "height
             yield time_us, picture.to_ndarray()
 
 
-def write_mp4(path: Path, frames: UInt8[Array, "time height width 3"], *, hz: int = FRAME_HZ) -> None:
+def encode_mp4(frames: UInt8[Array, "time height width 3"], *, hz: int = FRAME_HZ) -> bytes:
     """H.264 (crf 18, yuv420p, a key frame a second, no B-frames) by one thread: on one kind of CPU the same frames give the same bytes.
 
     Lossy. Sizes that are odd or under 64 are padded by repeating the edge: crop on reading.
@@ -55,7 +56,8 @@ def write_mp4(path: Path, frames: UInt8[Array, "time height width 3"], *, hz: in
     num, height, width = frames.shape[:3]
     more = [max(_MIN_CODED_PX, size + size % 2) - size for size in (height, width)]
     padded = np.pad(frames, ((0, 0), (0, more[0]), (0, more[1]), (0, 0)), mode="edge") if any(more) else frames
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
         options = {"crf": "18", "preset": "veryfast", "g": str(hz), "bf": "0", "threads": "1"}
         stream = container.add_stream("libx264", rate=Fraction(hz, 1), options=options)
         stream.width, stream.height, stream.pix_fmt = padded.shape[2], padded.shape[1], "yuv420p"
@@ -64,13 +66,37 @@ def write_mp4(path: Path, frames: UInt8[Array, "time height width 3"], *, hz: in
             frame.pts, frame.time_base = index, Fraction(1, hz)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def write_mp4(path: Path, frames: UInt8[Array, "time height width 3"], *, hz: int = FRAME_HZ) -> None:
+    """A file of `encode_mp4`."""
+    path.write_bytes(encode_mp4(frames, hz=hz))
+
+
+def decode_mp4(data: bytes | memoryview, *, height_px: int, width_px: int) -> UInt8[Array, "time height width 3"]:
+    """All frames of `encode_mp4`, cropped to their size."""
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type, stream.codec_context.thread_count = "NONE", 1
+        frames = np.empty((stream.frames, height_px, width_px, 3), np.uint8)  # mp4 says how many there are
+        reformatter, num = av.video.reformatter.VideoReformatter(), 0
+        for frame in container.decode(stream):
+            if num == len(frames):
+                raise ValueError(f"the video holds more frames than the {num} it declares")
+            frames[num] = reformatter.reformat(frame, format="rgb24").to_ndarray()[:height_px, :width_px]
+            num += 1
+    return frames[:num]
+
+
+def video_size(data: bytes | memoryview) -> tuple[int, int]:
+    """Height and width of a video, from its head alone."""
+    with av.open(io.BytesIO(data)) as container:
+        if not container.streams.video:
+            raise ValueError("no video stream")
+        return container.streams.video[0].height, container.streams.video[0].width
 
 
 def read_mp4(path: Path, *, height_px: int, width_px: int) -> UInt8[Array, "time height width 3"]:
     """All frames of a file of `write_mp4`."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type, stream.codec_context.thread_count = "NONE", 1
-        reformatter = av.video.reformatter.VideoReformatter()
-        pictures = [reformatter.reformat(frame, format="rgb24").to_ndarray()[:height_px, :width_px] for frame in container.decode(stream)]
-    return np.stack(pictures) if pictures else np.zeros((0, height_px, width_px, 3), np.uint8)
+    return decode_mp4(path.read_bytes(), height_px=height_px, width_px=width_px)

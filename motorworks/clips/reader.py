@@ -1,37 +1,62 @@
 """Recordings in, clips out: recognises the layout of each path, walks folders, sets aside what cannot be read."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from motorworks.clips.pack import PackBroken, check_pack, read_rows
+from motorworks.clips.place import LocalPlace
 from motorworks.clips.readers.comma2k19 import Comma2k19Reader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.clips.readers.video import DashcamReader
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
-from motorworks.clips.store import ClipBroken, is_stored_clip, read_clip
+from motorworks.clips.store import PACKS, ClipStore, is_store
 
 __all__ = ["READERS", "ClipReader", "Quarantined", "ReadResult", "find", "read", "read_one"]
 _MAX_DEPTH = 8
 
 
-class StoredClipReader:
-    """Reads one stored clip: what an earlier drive or mine left. Source and recording stay what they were."""
+class StoreReader:
+    """Reads a clip store: what an ingest, a drive or a mine left. Source and recording stay what they were."""
 
-    name = "stored"
-    understands = "stored clip: a folder with clip.json and motion.npz, as a drive, a mine or an ingest leaves them"
+    name = "store"
+    understands = "clip store: a folder with packs/, as an ingest, a drive or a mine leaves it"
 
     def recognises(self, path: Path) -> bool:
-        """The folder of one stored clip."""
-        return is_stored_clip(path)
+        """A folder with packs."""
+        return is_store(path)
 
     def read(self, path: Path) -> ReadResult:
-        """The clip, or the reason it is broken."""
+        """All its clips, undecoded; a pack that is broken is set aside whole."""
+        store, clips, quarantine = ClipStore(path), [], []
         try:
-            return ReadResult(clips=[read_clip(path)])
-        except ClipBroken as error:
+            ids = list(store.index)
+        except PackBroken as error:
             return ReadResult(quarantine=[Quarantined(path=path, reason=str(error))])
+        for clip_id in ids:
+            try:
+                clips.append(store.read(clip_id, decode=False))
+            except PackBroken as error:
+                quarantine.append(Quarantined(path=path, reason=str(error)))
+        return ReadResult(clips=clips, quarantine=quarantine)
 
 
-READERS: tuple[ClipReader, ...] = (StoredClipReader(), DonkeycarReader(), Comma2k19Reader(), DashcamReader())
+def copy_packs(source: Path, folder: Path) -> ReadResult:
+    """The packs of a store into another, byte for byte; a broken one is set aside by name."""
+    quarantine = []
+    (folder / PACKS).mkdir(parents=True, exist_ok=True)
+    for pack in ClipStore(source).packs:
+        try:
+            check_pack(source / PACKS / pack)
+            read_rows(LocalPlace(source), f"{PACKS}/{pack}")
+        except PackBroken as error:
+            quarantine.append(Quarantined(path=source / PACKS / pack, reason=str(error)))
+        else:
+            shutil.copyfile(source / PACKS / pack, folder / PACKS / pack)
+    return ReadResult(quarantine=quarantine)
+
+
+READERS: tuple[ClipReader, ...] = (StoreReader(), DonkeycarReader(), Comma2k19Reader(), DashcamReader())
 
 
 def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list[tuple[ClipReader, Path]]:

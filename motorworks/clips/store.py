@@ -1,143 +1,121 @@
-"""Clips on disk: one folder per clip, named by its digest, never changed once there.
+"""Clips on disk: a folder (or URL) with immutable packs; what is in it stands at the end of each pack. One clip, one record, one byte range."""
 
-`clip.json` (what it is, and the sha256 of the other files), `motion.npz` (clock and motion, exact), `frames.mp4` (H.264 crf 18: lossy, so
-a clip read back and written again gets another name). Thin: this is for thousands of clips. One object per clip is too many for millions;
-immutable packs with tables over them take its place then.
-"""
-
-import hashlib
-import json
-import os
-import shutil
-from collections.abc import Sequence
-from itertools import chain, groupby, repeat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from motorworks.clips.pack import MAX_BYTES, SUFFIX, PackBroken, PackWriter, check_pack, read_record, read_rows, sweep
+from motorworks.clips.place import Place, place_at
+from motorworks.clips.record import ClipRow, decode_record, encode_record
+from motorworks.datatypes.clip import Clip
 
-from motorworks.clips.digest import clip_digest, clock_array, motion_arrays
-from motorworks.clips.frames import read_mp4, write_mp4
-from motorworks.datatypes.clip import Clip, Motion
-from motorworks.datatypes.thought import Thought
-
-FORMAT = "motorworks.clip 1"
-_ABOUT, _MOTION, _FRAMES = "clip.json", "motion.npz", "frames.mp4"
+PACKS = "packs"
 
 
-class ClipBroken(ValueError):
-    """A stored clip that is not what was written; the message names the file and the fix."""
+@dataclass(frozen=True, kw_only=True)
+class StoredClip:
+    """A row, and the pack it lies in."""
+
+    row: ClipRow
+    pack: str  # a file name in packs/
 
 
-def write_clip(folder: Path, clip: Clip) -> str:
-    """Stores `clip` as `folder/<digest>` and returns the digest; writes nothing where it is already there and whole."""
-    digest = clip_digest(clip)
-    final = folder / digest
-    if final.exists():
+class ClipStore:
+    """Reads. Rows are read once a pack and kept; packs that appear later are seen by a new store."""
+
+    def __init__(self, root: str | Path):
+        self.root = root
+        self.place: Place = place_at(root)
+        self._index: dict[str, StoredClip] | None = None
+
+    @property
+    def packs(self) -> list[str]:
+        """Names of the packs, sorted."""
+        return self.place.list(PACKS, SUFFIX)
+
+    @property
+    def index(self) -> dict[str, StoredClip]:
+        """Every clip by its id, in the order of packs and of records in them; a clip that lies in two packs is taken from the first."""
+        if self._index is None:
+            self._index = {}
+            for pack in self.packs:
+                for row in read_rows(self.place, f"{PACKS}/{pack}"):
+                    self._index.setdefault(row.clip_id, StoredClip(row=row, pack=pack))
+        return self._index
+
+    @property
+    def rows(self) -> list[ClipRow]:
+        """What is known about every clip without opening it."""
+        return [stored.row for stored in self.index.values()]
+
+    def record(self, clip_id: str) -> bytes:
+        """A clip's bytes, checked."""
+        if clip_id not in self.index:
+            raise KeyError(f"{self.place.name} holds no clip {clip_id}: it has {len(self.index)}")
+        stored = self.index[clip_id]
+        return read_record(self.place, f"{PACKS}/{stored.pack}", stored.row)
+
+    def read(self, clip_id: str, *, cameras: Sequence[str] | None = None, decode: bool = True) -> Clip:
+        """A clip with the pictures of all its cameras or of those named; undecoded they come as `encoded`."""
         try:
-            _check(final, _about(final))
-            return digest
-        except ClipBroken:
-            shutil.rmtree(final)
-    temp = folder / f".writing-{digest[:16]}-{os.getpid()}"
-    shutil.rmtree(temp, ignore_errors=True)
-    temp.mkdir(parents=True)
-    arrays: dict[str, Any] = {**clock_array(clip), **motion_arrays(clip.motion)}
-    np.savez(temp / _MOTION, **arrays)
-    files = [_MOTION]
-    if clip.frames is not None:
-        write_mp4(temp / _FRAMES, clip.frames)
-        files.append(_FRAMES)
-    about = {
-        "format": FORMAT,
-        "digest": digest,
-        "recording_id": clip.recording_id,
-        "source": clip.source,
-        "body": clip.body,
-        "licence": clip.licence,
-        "tags": list(clip.tags),
-        "num_steps": len(clip.timestamp_us),
-        "motion_kind": clip.motion and clip.motion.kind,
-        "frame_height_width_px": None if clip.frames is None else list(clip.frames.shape[1:3]),
-        "instructions": None if clip.instructions is None else _pack(clip.instructions),
-        "thoughts": None if clip.thoughts is None else _pack([thought and (thought.decision, thought.cause) for thought in clip.thoughts]),
-        "sha256": {name: _sha256(temp / name) for name in files},
-    }
-    (temp / _ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-    try:
-        temp.rename(final)
-    except OSError:  # another worker stored the same clip in between
-        if not (final / _ABOUT).exists():
-            raise
-        shutil.rmtree(temp)
-    return digest
+            return decode_record(self.record(clip_id), cameras=cameras, decode=decode)
+        except (ValueError, OSError) as error:
+            if isinstance(error, PackBroken):
+                raise
+            raise PackBroken(f"{self.place.name}, pack {self.index[clip_id].pack}, clip {clip_id}: {error}") from error
+
+    def read_front(self, clip_id: str) -> Clip:
+        """A clip with the pictures of the camera that looks ahead."""
+        views = self.index[clip_id].row.views if clip_id in self.index else ()
+        return self.read(clip_id, cameras=[view.camera for view in views[:1]])
+
+    def check(self) -> Iterator[PackBroken]:
+        """Every byte of a local store; yields what is broken."""
+        for pack in self.packs:
+            try:
+                check_pack(Path(self.root) / PACKS / pack)
+                read_rows(self.place, f"{PACKS}/{pack}")
+            except PackBroken as error:
+                yield error
 
 
-def read_clip(folder: Path) -> Clip:
-    """The clip stored in `folder` (`.../<digest>`), checked byte by byte against what was written."""
-    about = _about(folder)
-    _check(folder, about)
-    with np.load(folder / _MOTION) as arrays:
-        values = {name: arrays[name] for name in arrays.files}
-    clock = values.pop("timestamp_us")
-    frames = None
-    if about["frame_height_width_px"] is not None:
-        height_px, width_px = about["frame_height_width_px"]
-        frames = read_mp4(folder / _FRAMES, height_px=height_px, width_px=width_px)
-    thoughts = about["thoughts"] and tuple(words and Thought(decision=words[0], cause=words[1]) for words in _unpack(about["thoughts"]))
-    return Clip(
-        recording_id=about["recording_id"],
-        source=about["source"],
-        body=about["body"],
-        licence=about["licence"],
-        tags=tuple(about["tags"]),
-        timestamp_us=clock,
-        frames=frames,
-        motion=Motion(kind=about["motion_kind"], **values) if about["motion_kind"] else None,
-        instructions=about["instructions"] and tuple(_unpack(about["instructions"])),
-        thoughts=thoughts,
-    )
+class ClipWriter:
+    """Adds clips to a local store, each once. Several writers may write into one store at a time: packs are named by what is in them."""
+
+    def __init__(self, root: Path, *, max_bytes: int = MAX_BYTES):
+        sweep(root / PACKS)
+        self._packs = PackWriter(root / PACKS, max_bytes=max_bytes)
+        self._seen: set[str] = set()
+
+    def add(self, clip: Clip) -> str:
+        """Encodes and writes a clip; returns its id."""
+        return self.add_record(*encode_record(clip))
+
+    def add_record(self, row: ClipRow, record: bytes) -> str:
+        """A clip that is bytes already, from another store or another process."""
+        if row.clip_id not in self._seen:
+            self._packs.add(row, record)
+            self._seen.add(row.clip_id)
+        return row.clip_id
+
+    def close(self) -> list[str]:
+        """Finishes; returns the names of the packs written."""
+        self._packs.close()
+        return self._packs.packs
+
+    def __enter__(self) -> "ClipWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._packs.__exit__(kind)
 
 
-def list_clips(folder: Path) -> list[Path]:
-    """The folders of stored clips directly under `folder`, by name; half-written ones are not among them."""
-    return sorted(path for path in folder.iterdir() if is_stored_clip(path)) if folder.is_dir() else []
+def write_clips(root: Path, clips: Iterable[Clip]) -> list[str]:
+    """Adds clips to a local store; returns their ids."""
+    with ClipWriter(root) as writer:
+        return [writer.add(clip) for clip in clips]
 
 
-def is_stored_clip(path: Path) -> bool:
-    """Whether `path` is the folder of a stored clip."""
-    return not path.name.startswith(".") and (path / _ABOUT).is_file() and (path / _MOTION).is_file()
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    path = folder / _ABOUT
-    try:
-        about = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ClipBroken(f"{path}: {error}; delete the folder and run ingest again") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise ClipBroken(f"{path}: format is not {FORMAT!r}; delete the folder and run ingest again")
-    return about
-
-
-def _check(folder: Path, about: dict[str, Any]) -> None:
-    for name, expected in about["sha256"].items():
-        path = folder / name
-        if not path.is_file():
-            raise ClipBroken(f"{path} is missing; delete the folder and run ingest again")
-        if _sha256(path) != expected:
-            raise ClipBroken(f"{path} is not what was written (sha256 differs from clip.json); delete the folder and run ingest again")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _pack(values: Sequence[Any]) -> list[list[Any]]:
-    """Runs of equal values as [how many, value]: words change seldom."""
-    return [[len(list(group)), value] for value, group in groupby(values)]
-
-
-def _unpack(runs: Sequence[Sequence[Any]]) -> list[Any]:
-    return list(chain.from_iterable(repeat(value, num) for num, value in runs))
+def is_store(path: Path) -> bool:
+    """Whether a folder is a store with at least one pack."""
+    return (path / PACKS).is_dir() and any((path / PACKS).glob(f"*{SUFFIX}"))

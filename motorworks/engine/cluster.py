@@ -19,9 +19,9 @@ class RayEngine:
             import ray
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("the Ray engine needs Ray: pip install 'motorworks[ray]'", name="ray") from error
-        self._ray = ray
+        self._ray: Any = ray
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
-        self.num_workers = num_workers or int(ray.cluster_resources().get("CPU", 1))
+        self.num_workers = num_workers or int(self._ray.cluster_resources().get("CPU", 1))
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in order, at most a few ahead of the reader."""

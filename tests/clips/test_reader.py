@@ -1,13 +1,14 @@
 """Recognising, walking, and saying what is understood."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from motorworks.clips.reader import READERS, find, read, read_one
+from motorworks.clips.reader import READERS, copy_packs, find, read
 from motorworks.clips.recording import ReadResult
-from motorworks.clips.store import write_clip
+from motorworks.clips.store import ClipStore, write_clips
 
 
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_one_folder_of_everything_is_walked(
 ) -> None:
     make_tub("cars/tub_a")
     make_segment(route="cars/route")
-    write_clip(tmp_path / "drive", make_clip())
+    write_clips(tmp_path / "drive", [make_clip()])
     result = read([tmp_path])
     assert sorted(clip.source for clip in result.clips) == ["comma2k19", "donkeycar", "town"]
     # given twice, found once
@@ -53,12 +54,17 @@ def test_a_reader_that_breaks_is_one_quarantine_entry(make_tub: Callable[..., Pa
     assert result.quarantine[0].path.name == "tub" and "frame_7" in result.quarantine[0].reason
 
 
-def test_a_broken_stored_clip_is_quarantined_and_the_rest_read(make_clip: Callable[..., object], tmp_path: Path) -> None:
-    bad, good = write_clip(tmp_path, make_clip(seed=1)), write_clip(tmp_path, make_clip(seed=2))
-    motion = tmp_path / bad / "motion.npz"
-    data = bytearray(motion.read_bytes())
-    data[len(data) // 2] ^= 1
-    motion.write_bytes(data)
+def test_a_clip_that_is_broken_in_a_store_is_quarantined_and_the_rest_read(make_clip: Callable[..., object], tmp_path: Path) -> None:
+    bad, good = write_clips(tmp_path, [make_clip(seed=1), replace(make_clip(seed=2), recording_id="good")])
+    stored = ClipStore(tmp_path).index[bad]
+    pack = tmp_path / "packs" / stored.pack
+    data = bytearray(pack.read_bytes())
+    data[stored.row.offset + stored.row.nbytes // 2] ^= 1
+    pack.write_bytes(data)
     result = read([tmp_path])
-    assert len(result.clips) == 1 and result.quarantine[0].path == tmp_path / bad and "motion.npz" in result.quarantine[0].reason
-    assert read_one(*find([tmp_path / good])[0]).clips[0].recording_id == "r"
+    assert [clip.recording_id for clip in result.clips] == ["good"]
+    (entry,) = result.quarantine
+    assert bad in entry.reason and "run ingest again" in entry.reason
+    copied = copy_packs(tmp_path, tmp_path / "copy")  # whole packs only
+    assert copied.quarantine[0].path == pack and not ClipStore(tmp_path / "copy").packs
+    assert good in ClipStore(tmp_path).index

@@ -45,7 +45,7 @@ def test_an_empty_folder_is_named_with_what_is_understood(tmp_path: Path, capsys
     said = capsys.readouterr()
     assert said.out == "" and "Traceback" not in said.err
     assert f"motorworks: {empty} is an empty folder" in said.err
-    for layout in ("Donkeycar v2 tub", "comma2k19", "dash-cam video", "stored clip"):
+    for layout in ("Donkeycar v2 tub", "comma2k19", "dash-cam video", "clip store"):
         assert layout in said.err
     assert not Store(tmp_path / "art").artifacts()
 
@@ -127,7 +127,7 @@ def test_what_an_earlier_run_read_does_not_change_the_answer(tmp_path: Path, wri
 
 def test_a_stored_clip_comes_back_as_itself(tmp_path: Path, write_tub: WriteTub) -> None:
     assert ingest(tmp_path / "art", write_tub(tmp_path / "tub", 70)) == 0
-    stored = tmp_path / "art/door/turn1/ingest/dev/clips"
+    stored = tmp_path / "art/door/turn1/ingest/dev"
     assert ingest(tmp_path / "again", stored, tmp_path / "tub") == 0
     assert rows(tmp_path / "again", "index") == rows(tmp_path / "art", "index")
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from motorworks.bodies.body import CAR
+from motorworks.clips.store import ClipStore
 from motorworks.drive.bundle import VehicleIdentity, open_bundle
 from motorworks.factory.store import WORK, Store
 
@@ -170,18 +171,18 @@ def test_turn_two_makes_only_what_the_mined_clips_change(first: Ran, second: Ran
 
 
 def test_what_went_wrong_comes_back_as_clips(first: Ran, second: Ran) -> None:
-    def digests(ran: Ran, name: str) -> set[str]:
-        return {folder.name for folder in (ran.root / name / "dev" / "clips").iterdir()}
+    def clip_ids(ran: Ran, name: str) -> set[str]:
+        return set(ClipStore(ran.root / name / "dev").index)
 
-    mined, redriven = digests(first, "small/turn1/mine"), digests(second, "small/turn2/redriven_clips")
+    mined, redriven = clip_ids(first, "small/turn1/mine"), clip_ids(second, "small/turn2/redriven_clips")
     assert mined and redriven
-    index = {row["digest"]: row for row in second.rows("small/turn2/ingest", "index.json")}
-    before = {row["digest"]: row for row in first.rows("small/turn1/ingest", "index.json")}
+    index = {row["clip_id"]: row for row in second.rows("small/turn2/ingest", "index.json")}
+    before = {row["clip_id"]: row for row in first.rows("small/turn1/ingest", "index.json")}
     assert index.keys() == before.keys() | mined | redriven
-    assert {index[digest]["source"] for digest in mined} == {"drive"}
-    assert {index[digest]["source"] for digest in redriven} == {"town"}
-    assert all(index[digest]["split"] == "train" for digest in mined | redriven)
-    assert all(index[digest]["split"] == row["split"] for digest, row in before.items())  # a held-out recording stays held out
+    assert {index[clip_id]["source"] for clip_id in mined} == {"drive"}
+    assert {index[clip_id]["source"] for clip_id in redriven} == {"town"}
+    assert all(index[clip_id]["split"] == "train" for clip_id in mined | redriven)
+    assert all(index[clip_id]["split"] == row["split"] for clip_id, row in before.items())  # a held-out recording stays held out
     manifest = second.record("small/turn2/release")["metrics"]["manifest"]
     assert manifest["release"] == 2
 

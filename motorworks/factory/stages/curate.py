@@ -40,7 +40,7 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
     for duplicate in reversed(find_duplicates(clips, config.duplicates)):
         dropped["duplicate"] += 1
         dropped_s["duplicate"] += len(clips[duplicate.clip].timestamp_us) / 10
-        rows.append({"digest": rows[duplicate.clip]["digest"], "dropped": "duplicate", "of": rows[duplicate.of]["digest"]})
+        rows.append({"clip_id": rows[duplicate.clip]["clip_id"], "dropped": "duplicate", "of": rows[duplicate.of]["clip_id"]})
         del clips[duplicate.clip], rows[duplicate.clip]
     samples, after = _samples(config, clips)
     save_samples(out.path / "samples.npz", samples)
@@ -68,24 +68,24 @@ def _choose(
     """Training clips that teach something, labelled, with pictures at the model's size; and what was dropped by reason, in spans and seconds."""
     from dataclasses import replace
 
-    from motorworks.clips.store import read_clip
+    from motorworks.clips.store import ClipStore
     from motorworks.curate.filters import filter_clips
     from motorworks.curate.label import label
     from motorworks.tokens.image import ImageCodec
 
-    codec, clips, rows = ImageCodec(), [], []
+    store, codec, clips, rows = ClipStore(ingest.path), ImageCodec(), [], []
     dropped: Counter[str] = Counter()
     dropped_s: Counter[str] = Counter()
     training = [row for row in index if row["split"] == "train"]
     for done, row in enumerate(training, start=1):
-        clip = read_clip(ingest.path / "clips" / row["digest"])
+        clip = store.read_front(row["clip_id"])
         small = clip if clip.frames is None else replace(clip, frames=codec.encode(clip.frames))
         filtered = filter_clips([small], config.filters)
         for span in filtered.dropped:
             dropped[span.reason] += 1
             dropped_s[span.reason] += (span.stop - span.start) / 10
         clips += [label(piece, config.labels) for piece in filtered.clips]
-        rows += [{"digest": row["digest"], "source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
+        rows += [{"clip_id": row["clip_id"], "source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
         out.progress(done, len(training), "clips")
     return clips, rows, dropped, dropped_s
 

@@ -28,8 +28,8 @@ class DriveConfig:
 
 
 def run(config: DriveConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves clips/, drives.pickle (rollouts with the logs' columns), drive.log, events.json and film strips."""
-    from motorworks.clips.store import write_clip
+    """Leaves packs/ of clips, drives.pickle (rollouts with the logs' columns), drive.log, events.json and film strips."""
+    from motorworks.clips.store import ClipWriter
     from motorworks.sim.curriculum import LONG_TAIL, tail_scenarios
     from motorworks.sim.rollout import clip_from_rollout, iterate_rollouts
     from motorworks.sim.seeds import FLEET_SEEDS, town_scenarios
@@ -42,20 +42,21 @@ def run(config: DriveConfig, inputs: Inputs, out: Output) -> None:
     scenarios += tail_scenarios(staged, config.num_staged, kinds=kinds, num_agents=config.num_agents) if config.num_staged else []
     policy = _vehicle(config, inputs, out)
     drives: list[dict[str, Any]] = []
-    rollouts = []
+    rollouts, clips = [], ClipWriter(out.path)
     for _, rollout in iterate_rollouts(Town(1), policy, scenarios, keep_frames=True, keep_plans=True):
         clip = replace(clip_from_rollout(rollout), source="drive")
         logs = policy.logs
         drives.append(
             {
                 "rollout": replace(rollout, frames=None),
-                "clip": write_clip(out.path / "clips", clip),
+                "clip": clips.add(clip),
                 "disagreement_m": [log.shadow_distance_m for log in logs],
                 "health": [log.health for log in logs],
             }
         )
         rollouts.append(rollout)
         out.progress(len(rollouts), len(scenarios), "drives")
+    clips.close()
     policy.vehicle.log.close()
     events = policy.vehicle.events.flush()
     (out.path / "drives.pickle").write_bytes(pickle.dumps(drives))

@@ -1,19 +1,21 @@
 """The one door: recordings in, clips in our frames and units out; what cannot be read is set aside by name."""
 
 import json
-import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.content import StatCache, path_content
 from motorworks.factory.errors import BadInput
 from motorworks.factory.fingerprint import digest
 from motorworks.factory.step import Output
+
+if TYPE_CHECKING:
+    from motorworks.clips.record import ClipRow
 
 OUR_OWN = ("town", "drive")  # the town has held-out towns of its own; a mined drive is never evaluated on
 
@@ -28,18 +30,17 @@ class IngestConfig:
 
 
 def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves clips/<digest>/, index.json (a row per clip), split.json and quarantine.json."""
+    """Leaves packs/ (clips), index.json (a row per clip), split.json and quarantine.json."""
+    from motorworks.clips.store import ClipStore
+
     quarantine, notes = _read_recordings(config, out)
     for artifact in (*inputs.many("town"), *inputs.many("mined")):
-        for folder in sorted((artifact.path / "clips").iterdir()):
-            if not (out.path / "clips" / folder.name).exists():  # the user gave this very clip as well
-                out.link(folder, f"clips/{folder.name}")
-    clips = sorted((out.path / "clips").iterdir()) if (out.path / "clips").is_dir() else []
-    if not clips:
+        _link_packs(out, artifact.path)
+    rows = sorted(ClipStore(out.path).rows, key=lambda row: row.clip_id)
+    if not rows:
         raise BadInput("no clip could be read:\n" + "\n".join(f"  {row['path']}: {row['reason']}" for row in quarantine))
-    about = [json.loads((folder / "clip.json").read_text()) for folder in clips]
-    split = _split(config, inputs, about)
-    index = [_row(one, split) for one in about]
+    split = _split(config, inputs, rows)
+    index = [_row(row, split) for row in rows]
     for name, value in (("index", index), ("split", split), ("quarantine", quarantine)):
         (out.path / f"{name}.json").write_text(json.dumps(value, indent=1))
     seconds_s: Counter[str] = Counter()
@@ -82,9 +83,7 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
         report = json.loads((folder / "report.json").read_text())
         quarantine += [{**row, "path": (place / row["path"]).as_posix()} for place in places[key] for row in report["quarantine"]]
         notes += report["notes"]
-        for clip in sorted((folder / "clips").iterdir()):
-            if not (out.path / "clips" / clip.name).exists():
-                out.link(clip, f"clips/{clip.name}")
+        _link_packs(out, folder)
     return quarantine, notes
 
 
@@ -94,18 +93,23 @@ def _place(given: tuple[Path, ...], recording: Path) -> Path:
     return Path(root.resolve().name) / recording.relative_to(root)
 
 
+def _link_packs(out: Output, store: Path) -> None:
+    """The packs of a store become this artifact's too, without a copy; one that is here already is the same one."""
+    for pack in sorted((store / "packs").glob("*.pack")):
+        if not (out.path / "packs" / pack.name).exists():
+            out.link(pack, f"packs/{pack.name}")
+
+
 def _read_one(by_key: Mapping[str, Any], key: str, folder: Path) -> None:
-    from motorworks.clips.reader import StoredClipReader, read_one
-    from motorworks.clips.store import write_clip
+    from motorworks.clips.reader import StoreReader, copy_packs, read_one
+    from motorworks.clips.store import write_clips
 
     reader, path = by_key[key]
-    result = read_one(reader, path)
-    (folder / "clips").mkdir()
-    for clip in result.clips:
-        if isinstance(reader, StoredClipReader):  # as it is: pictures encoded twice would be another clip
-            shutil.copytree(path, folder / "clips" / json.loads((path / "clip.json").read_text())["digest"])
-        else:
-            write_clip(folder / "clips", clip)
+    if isinstance(reader, StoreReader):  # as it is: pictures encoded twice would be another clip
+        result = copy_packs(path, folder)
+    else:
+        result = read_one(reader, path)
+        write_clips(folder, result.clips)
     # paths from the recording on, so that the same recording elsewhere on disk leaves the same bytes
     entries = [{"path": _below(path, entry.path), "reason": entry.reason.replace(f"{path.parent}/", "")} for entry in result.quarantine]
     notes = [note.replace(f"{path.parent}/", "") for note in result.notes]
@@ -116,15 +120,15 @@ def _below(recording: Path, path: Path) -> str:
     return path.relative_to(recording).as_posix() if path.is_relative_to(recording) else path.as_posix()
 
 
-def _split(config: IngestConfig, inputs: Inputs, about: list[dict[str, Any]]) -> dict[str, str]:
+def _split(config: IngestConfig, inputs: Inputs, rows: "Sequence[ClipRow]") -> dict[str, str]:
     from motorworks.clips.split import split_by_recording
 
     before: tuple[Artifact, ...] = inputs.many("previous")
     previous = json.loads((before[0].path / "split.json").read_text()) if before else None
-    real = {one["recording_id"]: one["source"] for one in about if one["source"] not in OUR_OWN}
+    real = {row.recording_id: row.source for row in rows if row.source not in OUR_OWN}
     return split_by_recording(real, held_out_frac=config.held_out_frac, seed=config.seed, previous=previous)
 
 
-def _row(about: Mapping[str, Any], split: Mapping[str, str]) -> dict[str, Any]:
-    kept = ("digest", "recording_id", "source", "body", "licence", "tags", "num_steps", "motion_kind", "frame_height_width_px")
-    return {name: about[name] for name in kept} | {"split": split.get(about["recording_id"], "train")}
+def _row(row: "ClipRow", split: Mapping[str, str]) -> dict[str, Any]:
+    kept = ("clip_id", "recording_id", "source", "body", "licence", "tags", "num_steps", "motion_kind")
+    return {name: getattr(row, name) for name in kept} | {"split": split.get(row.recording_id, "train")}

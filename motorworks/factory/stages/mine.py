@@ -4,13 +4,14 @@ import json
 import pickle
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from motorworks.curate.mine import MineConfig
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
+    from motorworks.datatypes.clip import Clip
     from motorworks.datatypes.failure import Failure
     from motorworks.geometry.array import Array
 
@@ -28,9 +29,10 @@ class MineStepConfig:
 
 
 def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves failures.json, scenarios.json and clips/ around every failure."""
+    """Leaves failures.json, scenarios.json and packs/ of a clip around every failure."""
     import numpy as np
 
+    from motorworks.clips.store import write_clips
     from motorworks.curate.mine import find_failures, new_scenarios
     from motorworks.sim.seeds import is_held_out
 
@@ -40,11 +42,11 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
     disagreement = [np.array([np.nan if value is None else value for value in row["disagreement_m"]]) for row in drives]
     limits = _limits(config, surprise, disagreement)
     failures: list[Failure] = []
-    (out.path / "clips").mkdir()
+    clips: list[Clip] = []
     for row, amazed, differs in zip(drives, surprise, disagreement, strict=True):
         fallback = np.array([state == "fallback" for state in row["health"]])
         found = find_failures(row["rollout"], surprise=amazed, disagreement=differs, fallback=fallback, limits=limits)
-        _cut(config, inputs, row["clip"], found, out)
+        clips += _cut(config, inputs, row["clip"], found)
         failures += found
     scenarios = new_scenarios(failures, config.num_scenarios, is_held_out=is_held_out) if failures else []
     rows = [{"name": one.name, "kind": one.kind, "severity": one.severity, "step": one.step, "detail": one.detail} for one in failures]
@@ -54,20 +56,20 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
         num_failures=len(failures),
         by_kind=Counter(one.kind for one in failures),
         scenarios=[scenario.name for scenario in scenarios],
-        num_clips=len(list((out.path / "clips").iterdir())),
+        num_clips=len(set(write_clips(out.path, clips))),
         surprise_limit=limits.min_surprise,
         disagreement_limit_m=limits.min_disagreement,
     )
 
 
-def _surprise(config: MineStepConfig, inputs: Inputs, digest: str) -> "Array":
+def _surprise(config: MineStepConfig, inputs: Inputs, clip_id: str) -> "Array":
     """World-head error of every moment of a drive, in the cloud: the head is not in the car."""
-    from motorworks.clips.store import read_clip
+    from motorworks.clips.store import ClipStore
     from motorworks.train.checkpoint import load
     from motorworks.train.evaluate import surprise
 
     model, _ = load(inputs.one("model").path / "model.safetensors")
-    return surprise(model, read_clip(inputs.one("drive").path / "clips" / digest), threads=config.threads)
+    return surprise(model, ClipStore(inputs.one("drive").path).read_front(clip_id), threads=config.threads)
 
 
 def _limits(config: MineStepConfig, surprise: "list[Array]", disagreement: "list[Array]") -> MineConfig:
@@ -79,14 +81,16 @@ def _limits(config: MineStepConfig, surprise: "list[Array]", disagreement: "list
     return replace(config.limits, min_surprise=top[0], min_disagreement=max(top[1], config.limits.min_disagreement))
 
 
-def _cut(config: MineStepConfig, inputs: Inputs, digest: str, failures: "list[Failure]", out: Output) -> None:
+def _cut(config: MineStepConfig, inputs: Inputs, clip_id: str, failures: "list[Failure]") -> "list[Clip]":
     """One clip around each moment; moments that overlap share one."""
-    from motorworks.clips.store import read_clip, write_clip
+    from motorworks.clips.store import ClipStore
     from motorworks.curate.mine import cut_clip
 
-    clip: Any = read_clip(inputs.one("drive").path / "clips" / digest) if failures else None
-    last = -1_000_000
+    if not failures:
+        return []
+    clip, cuts, last = ClipStore(inputs.one("drive").path).read_front(clip_id), [], -1_000_000
     for failure in sorted(failures, key=lambda one: one.step):
         if failure.step - last > round((config.before_s + config.after_s) * 10):
-            write_clip(out.path / "clips", cut_clip(clip, failure.step, config.before_s, config.after_s))
+            cuts.append(cut_clip(clip, failure.step, config.before_s, config.after_s))
             last = failure.step
+    return cuts

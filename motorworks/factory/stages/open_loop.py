@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[str, Any]]:
     """Rows of open_loop.json; empty where no real recording with motion was held out."""
     from motorworks.bodies.body import BODIES
-    from motorworks.clips.store import read_clip
+    from motorworks.clips.store import ClipStore
     from motorworks.datatypes.trajectory import NUM_STEPS
     from motorworks.metrics import open_loop
     from motorworks.train.samples import concat, samples_from_clip
 
     clips = inputs.one("clips")
-    index = json.loads((clips.path / "index.json").read_text())
+    store, index = ClipStore(clips.path), json.loads((clips.path / "index.json").read_text())
     held_out = [row for row in index if row["split"] == "held_out" and row["motion_kind"]]
     found: list[dict[str, Any]] = []
     for source in sorted({row["source"] for row in held_out}):
-        chosen = [read_clip(clips.path / "clips" / row["digest"]) for row in held_out if row["source"] == source]
+        chosen = [store.read_front(row["clip_id"]) for row in held_out if row["source"] == source]
         samples = [samples_from_clip(clip, stride=stride) for clip in chosen]
         kept = [(clip, part) for clip, part in zip(chosen, samples, strict=True) if len(part)]
         if not kept:

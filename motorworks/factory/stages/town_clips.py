@@ -41,8 +41,8 @@ class TownClipsConfig:
 
 
 def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves clips/<digest>/ and records how the expert did."""
-    from motorworks.clips.store import write_clip
+    """Leaves packs/ of clips and records how the expert did."""
+    from motorworks.clips.store import ClipWriter
     from motorworks.policy.expert import Expert
     from motorworks.policy.noise import Perturbed
     from motorworks.sim.rollout import clip_from_rollout
@@ -50,7 +50,6 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
 
     mined = _mined(config, inputs)
     if mined is not None and not mined:
-        (out.path / "clips").mkdir()
         out.record(num_recordings=0)
         out.say("nothing was mined, so nothing is driven again")
         return
@@ -59,13 +58,13 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
     num_perturbed = round(total * config.perturbed_frac)
     outcomes, seconds_s, done = [], 0.0, 0
     batches = ((0, num_perturbed, Perturbed(Expert(), seed=config.seed)), (num_perturbed, total, Expert()))
-    with ThreadPoolExecutor(1) as encoder:  # video is encoded while the town drives on; one clip waits at most
+    with ClipWriter(out.path) as clips, ThreadPoolExecutor(1) as encoder:  # video is encoded while the town drives on; one clip waits at most
         writing = None
         for start, stop, policy in batches:
             for rollout in _drives(config, world, policy, mined, start, stop):
                 if writing is not None:
                     writing.result()
-                writing = encoder.submit(write_clip, out.path / "clips", clip_from_rollout(rollout))
+                writing = encoder.submit(clips.add, clip_from_rollout(rollout))
                 outcomes.append(rollout.outcome)
                 seconds_s += len(rollout.speed_mps) / 10
                 done += 1

@@ -1,0 +1,162 @@
+"""Where bytes lie: a folder, or an object store by URL (fsspec). Whole new files and byte ranges; nothing is ever changed in place."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+Value = TypeVar("Value")
+ATTEMPTS = 5
+FIRST_PAUSE_S = 0.2
+
+
+class Place(Protocol):
+    """A folder of immutable files."""
+
+    name: str
+
+    def list(self, folder: str, suffix: str) -> list[str]:
+        """Names of the files in a folder, sorted; hidden ones are not there yet."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Bytes of a file; FileNotFoundError where it is not."""
+        ...
+
+    def read(self, path: str, start: int, nbytes: int) -> bytes:
+        """A range of a file, exactly as long as asked for; else OSError."""
+        ...
+
+    def put(self, source: Path, path: str) -> None:
+        """Moves a finished local file here under a name that says its content; one that is there already stays."""
+        ...
+
+
+def place_at(root: str | Path) -> Place:
+    """A local folder, or what fsspec opens: s3://, gs://, http://, memory:// ..."""
+    return RemotePlace(str(root)) if "://" in str(root) else LocalPlace(Path(root))
+
+
+class LocalPlace:
+    """A folder of this machine. Files stay open: they never change."""
+
+    def __init__(self, root: Path):
+        self.root, self.name = root, str(root)
+        self._open: dict[str, int] = {}
+
+    def __reduce__(self) -> Any:
+        return LocalPlace, (self.root,)  # descriptors do not travel
+
+    def __del__(self) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
+
+    def list(self, folder: str, suffix: str) -> list[str]:
+        """Names of the files in a folder."""
+        path = self.root / folder
+        return sorted(name for name in os.listdir(path) if name.endswith(suffix) and not name.startswith(".")) if path.is_dir() else []
+
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+        return os.stat(self.root / path).st_size
+
+    def read(self, path: str, start: int, nbytes: int) -> bytes:
+        """A range of a file."""
+        if path not in self._open:
+            if len(self._open) >= 256:  # a process may hold about a thousand
+                os.close(self._open.pop(next(iter(self._open))))
+            self._open[path] = os.open(self.root / path, os.O_RDONLY)
+        data = os.pread(self._open[path], nbytes, start)
+        if len(data) != nbytes:
+            raise OSError(f"{self.root / path}: {len(data)} of {nbytes} bytes at {start}: the file is cut short")
+        return data
+
+    def put(self, source: Path, path: str) -> None:
+        """Renames where it can, so that no half file is ever seen."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        source.replace(target)
+        flush_folder(target.parent)
+
+
+class RemotePlace:
+    """An object store. Every call is tried again, with longer and longer pauses, while the error may pass; each is safe to repeat."""
+
+    def __init__(self, url: str):
+        import fsspec
+
+        self.name = url.rstrip("/")
+        self._fs, self._root = fsspec.core.url_to_fs(self.name)
+
+    def __reduce__(self) -> Any:
+        return RemotePlace, (self.name,)
+
+    def list(self, folder: str, suffix: str) -> list[str]:
+        """Names of the files in a folder."""
+        try:
+            found = self._again(lambda: self._fs.ls(f"{self._root}/{folder}", detail=False))
+        except FileNotFoundError:
+            return []
+        names = (str(path).rstrip("/").rpartition("/")[2] for path in found)
+        return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
+
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+        return int(self._again(lambda: self._fs.size(f"{self._root}/{path}")))
+
+    def read(self, path: str, start: int, nbytes: int) -> bytes:
+        """A range of a file; a short answer is an error that may pass."""
+
+        def get() -> bytes:
+            data = self._fs.cat_file(f"{self._root}/{path}", start=start, end=start + nbytes)
+            if len(data) != nbytes:
+                raise OSError(f"{self.name}/{path}: {len(data)} of {nbytes} bytes at {start}")
+            return bytes(data)
+
+        return self._again(get)
+
+    def put(self, source: Path, path: str) -> None:
+        """Uploads unless it is there whole: the name says the content, so a second upload of it is the same one."""
+        target, nbytes = f"{self._root}/{path}", source.stat().st_size
+
+        def upload() -> None:
+            if self._fs.exists(target) and self._fs.size(target) == nbytes:
+                return
+            self._fs.put_file(str(source), target)
+            self._fs.invalidate_cache()
+            if self._fs.size(target) != nbytes:
+                raise OSError(f"{self.name}/{path}: {self._fs.size(target)} of {nbytes} bytes arrived")
+
+        self._again(upload)
+        source.unlink()
+
+    def _again(self, call: Callable[[], Value]) -> Value:
+        for pause_s in _pauses():
+            try:
+                return call()
+            except FileNotFoundError:
+                raise
+            except Exception as error:  # each back end has errors of its own; what cannot pass fails the last time too
+                if pause_s is None:
+                    raise OSError(f"{self.name}: {type(error).__name__}: {error} (tried {ATTEMPTS} times)") from error
+                time.sleep(pause_s)
+        raise AssertionError("unreachable")
+
+
+def flush_folder(folder: Path) -> None:
+    """After a rename: the name itself reaches the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pauses() -> Iterator[float | None]:
+    """Before each further attempt; None after the last."""
+    for attempt in range(ATTEMPTS - 1):
+        yield FIRST_PAUSE_S * 2**attempt
+    yield None
