@@ -1,10 +1,13 @@
 """The engine that runs everything here, one after the other: for tests, small machines and debuggers."""
 
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from motorworks.engine.engine import Actor, Item, Result
+from motorworks.engine.attempt import failure_of
+from motorworks.engine.engine import Actor, Engine, Item, Limits, Outcome, Result
+from motorworks.engine.process import ProcessEngine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +42,32 @@ class LocalActor:
         self._held = None
 
 
-class LocalEngine:
-    """Work in this process."""
+class LocalEngine(Engine):
+    """Work in this process, each item when its result is asked for; with limits, in one process beside it."""
 
     num_workers = 1
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Lazily, in order."""
-        return map(function, items)
+    def __init__(self) -> None:
+        self._beside = ProcessEngine(1)
+
+    def _outcomes(
+        self, function: Callable[[Item], Result], jobs: Iterable[tuple[str, Item]], limits: Limits | None
+    ) -> Generator[Outcome[Item, Result]]:
+        if limits is not None:
+            with contextlib.closing(self._beside._outcomes(function, jobs, limits)) as outcomes:
+                yield from outcomes
+            return
+        for key, item in jobs:
+            try:
+                outcome = Outcome(key=key, item=item, value=function(item))
+            except Exception as error:
+                outcome = Outcome(key=key, item=item, failure=failure_of(error))
+            yield outcome
 
     def actors(self, make: Callable[[int], Any], num: int) -> list[Actor]:
         """Objects in this process."""
         return [LocalActor(make(index)) for index in range(num)]
+
+    def close(self) -> None:
+        """End the process beside this one."""
+        self._beside.close()

@@ -1,161 +1,57 @@
-"""The engine of local processes: one thread each, and a crashed one costs a retry, not the run.
+"""The engine of local processes: one thread each; a crash, a hang or a flood of memory costs one item, not the run.
 
 (The standard pool is lost with one crashed worker, and two threads on small arrays are slower than one.)
 """
 
-import contextlib
-import itertools
-import multiprocessing as mp
-import os
 import pickle
-import signal
-import traceback
+import time
+import warnings
+import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from motorworks.engine.engine import Actor, Item, Result, WorkerCrashed
+from motorworks.engine.attempt import failure_of
+from motorworks.engine.engine import Actor, Engine, Failure, Item, Limits, Outcome, Result, WorkerCrashed
+from motorworks.engine.worker import MEMORY_IS_SEEN, Worker
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-ATTEMPTS = 2
-
-
-class _Worker:
-    """A spawned process at the other end of a pipe; it ends when the pipe does, so it never outlives its maker for long."""
-
-    def __init__(self) -> None:
-        context = mp.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _one_thread():  # libraries read these once, when they are imported
-            self.process.start()
-        theirs.close()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self.pipe.close()
-        self.process.join(timeout=2)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-
-    def how_it_ended(self) -> str:
-        self.process.join(timeout=2)
-        code = self.process.exitcode
-        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+START_PATIENCE_S = 300.0  # to start a worker and import what its function needs
+MEMORY_LOOK_S = 0.05
+AHEAD = 4  # outcomes per worker that may wait for the reader, so that a long map does not pile up in memory
+LOST_STARTS = 3
 
 
-def _serve(pipe: Connection) -> None:
-    """In the worker: answer ('map', function, item), ('make', make, index) and ('call', method, arguments)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a stop from the keyboard reaches the whole group; the maker decides
-    held: Any = None
-    while True:
-        try:
-            kind, what, argument = pickle.loads(pipe.recv_bytes())
-        except (EOFError, OSError):
-            return
-        except Exception as error:
-            _reply(pipe, False, error)
-            continue
-        try:
-            value: Any = None
-            if kind == "make":
-                held = what(argument)
-            else:
-                value = what(argument) if kind == "map" else getattr(held, what)(*argument)
-        except Exception as error:
-            error.add_note(f"in a worker process:\n{traceback.format_exc()}")
-            _reply(pipe, False, error)
-        else:
-            _reply(pipe, True, value)
-
-
-def _reply(pipe: Connection, good: bool, value: Any) -> None:
-    try:
-        message = pickle.dumps((good, value))
-        pickle.loads(message)  # some errors pickle but do not come back: notice it here, not in the parent
-    except Exception as error:
-        message = pickle.dumps((False, RuntimeError(f"{type(value).__name__}: {value} (cannot be sent between processes: {error})")))
-    with contextlib.suppress(OSError):
-        pipe.send_bytes(message)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-class ProcessEngine:
+class ProcessEngine(Engine):
     """Work in `num_workers` spawned processes; functions, items and results must be picklable."""
 
     def __init__(self, num_workers: int):
         if num_workers < 1:
             raise ValueError(f"num_workers is {num_workers}: at least 1")
         self.num_workers = num_workers
+        self._idle: list[Worker] = []
+        self._end = weakref.finalize(self, _close_all, self._idle)
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results in order; an item whose worker dies is tried once more on a fresh worker, and then named in the error."""
-        feed: Iterator[tuple[int, Item]] = enumerate(items)
-        again: deque[tuple[int, Item, int]] = deque()
-        first = next(feed, None)
-        if first is None:
-            return
-        feed = itertools.chain([first], feed)
-        idle: list[_Worker] = []
-        busy: dict[Connection, tuple[_Worker, tuple[int, Item, int]]] = {}
-        done: dict[int, Result] = {}
-        following, sent = 0, 0
+    def _outcomes(
+        self, function: Callable[[Item], Result], jobs: Iterable[tuple[str, Item]], limits: Limits | None
+    ) -> Generator[Outcome[Item, Result]]:
+        course = _Course(self, function, enumerate(jobs), limits)
         try:
-            while True:
-                # Stay at most a few results ahead of the reader, so a long map does not pile up in memory.
-                while len(busy) < self.num_workers and sent - following < 4 * self.num_workers + len(again):
-                    job = again.popleft() if again else next(((index, item, 1) for index, item in feed), None)
-                    if job is None:
-                        break
-                    sent = max(sent, job[0] + 1)
-                    message = pickle.dumps(("map", function, job[1]))
-                    worker = idle.pop() if idle else _Worker()
-                    with contextlib.suppress(BrokenPipeError):  # dead already: seen below as its end of file
-                        worker.pipe.send_bytes(message)
-                    busy[worker.pipe] = (worker, job)
-                if not busy:
-                    return
-                for pipe in wait(list(busy)):
-                    assert isinstance(pipe, Connection)
-                    worker, job = busy.pop(pipe)
-                    self._receive(worker, job, idle, again, done)
-                while following in done:
-                    yield done.pop(following)
-                    following += 1
+            yield from course.run()
         finally:
-            for worker in [*idle, *(worker for worker, _ in busy.values())]:
-                worker.close()
+            course.stop()
 
-    def _receive(self, worker: _Worker, job: tuple[int, Any, int], idle: list[_Worker], again: deque[Any], done: dict[int, Any]) -> None:
-        index, item, attempt = job
-        try:
-            good, value = pickle.loads(worker.pipe.recv_bytes())
-        except (EOFError, OSError):
-            ended = worker.how_it_ended()
+    def take(self) -> Worker:
+        """An idle worker, or a new one."""
+        return self._idle.pop() if self._idle else Worker()
+
+    def give(self, worker: Worker) -> None:
+        """A worker that has answered."""
+        if len(self._idle) < self.num_workers:
+            self._idle.append(worker)
+        else:  # two maps side by side had more
             worker.close()
-            if attempt >= ATTEMPTS:
-                raise WorkerCrashed(f"item {index} ({item!r:.200}) killed its worker {ATTEMPTS} times ({ended})") from None
-            again.append((index, item, attempt + 1))
-            return
-        idle.append(worker)
-        if not good:
-            raise value
-        done[index] = value
 
     def actors(self, make: Callable[[int], Any], num: int) -> list[Actor]:
         """`num` objects, a process each; they start side by side."""
@@ -165,20 +61,169 @@ class ProcessEngine:
             pending.result()
         return list(actors)
 
+    def close(self) -> None:
+        """End the idle workers."""
+        _close_all(self._idle)
+
+
+def _close_all(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.pipe.close()
+    while workers:
+        workers.pop().close()
+
+
+class _Task:
+    """An item at work, or to be tried again."""
+
+    def __init__(self, number: int, key: str, item: Any):
+        self.number, self.key, self.item = number, key, item
+        self.attempt = 1
+        self.message: bytes | None = None  # to be sent when the worker has loaded the function
+        self.deadline_s = float("inf")
+
+
+class _Course:
+    """One map under way: which item is where, since when, and which results wait for the reader."""
+
+    def __init__(self, engine: ProcessEngine, function: Callable[[Any], Any], jobs: Iterator[tuple[int, tuple[str, Any]]], limits: Limits | None):
+        # Without limits only a crash is tried again: the caller has not said that an item may run twice in one process.
+        self.engine, self.jobs, self.limits = engine, jobs, limits or Limits()
+        self.function = pickle.dumps(("map", function, limits.attempts if limits else 1))
+        self.again: deque[_Task] = deque()
+        self.busy: dict[Connection, tuple[Worker, _Task]] = {}
+        self.done: dict[int, Outcome[Any, Any]] = {}
+        self.following, self.sent, self.lost_starts = 0, 0, 0
+        self.all_read = False
+        if self.limits.memory_bytes is not None and not MEMORY_IS_SEEN:
+            warnings.warn("this system has no /proc: the memory limit of items is not enforced", RuntimeWarning, stacklevel=2)
+
+    def run(self) -> Iterator[Outcome[Any, Any]]:
+        while True:
+            while len(self.busy) < self.engine.num_workers and (task := self._next()):
+                self._send(task)
+            while self.following in self.done:
+                yield self.done.pop(self.following)
+                self.following += 1
+            if self.busy:
+                self._wait()
+            elif self.all_read:
+                return
+
+    def stop(self) -> None:
+        """What is still at work is worth nothing: an item leaves no half results."""
+        for worker, _ in self.busy.values():
+            worker.kill()
+        self.busy.clear()
+
+    def _next(self) -> _Task | None:
+        if self.again:
+            return self.again.popleft()
+        if self.sent - self.following >= AHEAD * self.engine.num_workers:
+            return None
+        job = next(self.jobs, None)
+        if job is None:
+            self.all_read = True
+            return None
+        self.sent += 1
+        return _Task(job[0], *job[1])
+
+    def _send(self, task: _Task) -> None:
+        try:
+            message = pickle.dumps(("item", "", task.item))
+        except Exception as error:
+            self._end(task, failure=failure_of(error))
+            return
+        worker = self.engine.take()
+        if worker.loaded == self.function:
+            self._start(worker, task, message)
+        else:
+            worker.send(self.function)
+            worker.loaded = self.function
+            task.message, task.deadline_s = message, time.monotonic() + START_PATIENCE_S
+        self.busy[worker.pipe] = (worker, task)
+
+    def _start(self, worker: Worker, task: _Task, message: bytes) -> None:
+        task.message, task.deadline_s = None, time.monotonic() + (self.limits.timeout_s or float("inf"))
+        worker.send(message)
+
+    def _wait(self) -> None:
+        """For answers, ends and limits that were passed."""
+        patience_s = max(0.0, min(task.deadline_s for _, task in self.busy.values()) - time.monotonic())
+        memory_bytes = self.limits.memory_bytes
+        if memory_bytes is not None:
+            patience_s = min(patience_s, MEMORY_LOOK_S)
+        for pipe in wait(list(self.busy), None if patience_s == float("inf") else patience_s):
+            assert isinstance(pipe, Connection)
+            self._receive(*self.busy[pipe])
+        now_s = time.monotonic()
+        for worker, task in list(self.busy.values()):
+            if now_s > task.deadline_s:
+                what = (
+                    f"ran longer than {self.limits.timeout_s:g} s"
+                    if task.message is None
+                    else f"waited {START_PATIENCE_S:g} s for its worker to start"
+                )
+                self._kill(worker, task, Failure(kind="timeout", reason=what))
+            elif memory_bytes is not None and task.message is None and (held_bytes := worker.resident_bytes()) > memory_bytes:
+                what = f"held {held_bytes / 1e6:.0f} MB of memory, more than {memory_bytes / 1e6:.0f} MB"
+                self._kill(worker, task, Failure(kind="memory", reason=what))
+
+    def _receive(self, worker: Worker, task: _Task) -> None:
+        try:
+            good, value = worker.receive()
+        except Exception:  # the end of the pipe, or what is no answer
+            ended = worker.how_it_ended()
+            if task.message is None:
+                self._kill(worker, task, Failure(kind="crashed", reason=f"killed its worker ({ended})"))
+                return
+            self.lost_starts += 1
+            if self.lost_starts >= LOST_STARTS:
+                raise WorkerCrashed(f"{LOST_STARTS} workers ended before they could load the function ({ended})") from None
+            self._kill(worker, task, None)
+            return
+        if task.message is not None and good:
+            self._start(worker, task, task.message)
+            return
+        del self.busy[worker.pipe]
+        if task.message is not None:
+            worker.loaded = None
+            self.engine.give(worker)
+            raise value
+        self.engine.give(worker)
+        if good:
+            self._end(task, value=value)
+        else:
+            self._end(task, failure=failure_of(value))
+
+    def _kill(self, worker: Worker, task: _Task, failure: Failure | None) -> None:
+        """The item is tried again on a fresh worker, or has had its attempts."""
+        del self.busy[worker.pipe]
+        worker.kill()
+        if failure is None:
+            self.again.append(task)
+        elif task.attempt < self.limits.attempts:
+            task.attempt += 1
+            self.again.append(task)
+        else:
+            self._end(task, failure=replace(failure, reason=f"{failure.reason}, attempt {task.attempt} of {self.limits.attempts}"))
+
+    def _end(self, task: _Task, *, value: Any = None, failure: Failure | None = None) -> None:
+        self.done[task.number] = Outcome(key=task.key, item=task.item, value=value, failure=failure)
+
 
 class ProcessActor:
     """An object in its own process. A crash is not retried, because its state is gone."""
 
     def __init__(self, index: int):
         self.index = index
-        self._worker = _Worker()
+        self._worker = Worker()
         self._waiting: deque[_Answer] = deque()
 
     def start(self, kind: str, what: Any, argument: Any) -> "_Answer":
         """Send one request."""
         answer = _Answer(self)
-        with contextlib.suppress(BrokenPipeError):
-            self._worker.pipe.send_bytes(pickle.dumps((kind, what, argument)))
+        self._worker.send(pickle.dumps((kind, what, argument)))
         self._waiting.append(answer)
         return answer
 
@@ -190,8 +235,8 @@ class ProcessActor:
         """Take the oldest outstanding answer from the pipe."""
         answer = self._waiting.popleft()
         try:
-            answer.outcome = pickle.loads(self._worker.pipe.recv_bytes())
-        except (EOFError, OSError):
+            answer.outcome = self._worker.receive()
+        except EOFError:
             answer.outcome = (False, WorkerCrashed(f"actor {self.index} died ({self._worker.how_it_ended()})"))
 
     def close(self) -> None:
