@@ -13,8 +13,8 @@ from motorworks.geometry.array import Array
 POSE_TYPE, VALUE_TYPE, CLOCK_TYPE = np.dtype("<f8"), np.dtype("<f4"), np.dtype("<i8")
 
 
-def clip_digest(clip: Clip) -> str:
-    """Names a clip: pictures, motion, clock, words and where it came from."""
+def clip_digest(clip: Clip, content: str | None = None) -> str:
+    """Names a clip: pictures, motion, clock, words and where it came from. `content` is its content digest where that is known already."""
     about = {
         "recording_id": clip.recording_id,
         "source": clip.source,
@@ -26,7 +26,7 @@ def clip_digest(clip: Clip) -> str:
         "thoughts": None if clip.thoughts is None else [thought and [thought.decision, thought.cause] for thought in clip.thoughts],
     }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, separators=(",", ":")).encode())
-    digest.update(content_digest(clip).encode())
+    digest.update((content or content_digest(clip)).encode())
     return digest.hexdigest()
 
 

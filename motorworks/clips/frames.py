@@ -69,11 +69,6 @@ def encode_mp4(frames: UInt8[Array, "time height width 3"], *, hz: int = FRAME_H
     return file.getvalue()
 
 
-def write_mp4(path: Path, frames: UInt8[Array, "time height width 3"], *, hz: int = FRAME_HZ) -> None:
-    """A file of `encode_mp4`."""
-    path.write_bytes(encode_mp4(frames, hz=hz))
-
-
 def decode_mp4(data: bytes | memoryview, *, height_px: int, width_px: int) -> UInt8[Array, "time height width 3"]:
     """All frames of `encode_mp4`, cropped to their size."""
     with av.open(io.BytesIO(data)) as container:
@@ -95,8 +90,3 @@ def video_size(data: bytes | memoryview) -> tuple[int, int]:
         if not container.streams.video:
             raise ValueError("no video stream")
         return container.streams.video[0].height, container.streams.video[0].width
-
-
-def read_mp4(path: Path, *, height_px: int, width_px: int) -> UInt8[Array, "time height width 3"]:
-    """All frames of a file of `write_mp4`."""
-    return decode_mp4(path.read_bytes(), height_px=height_px, width_px=width_px)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from motorworks.clips.place import Place, flush_folder
+from motorworks.clips.place import Place, flush
 from motorworks.clips.record import ID_LETTERS, ClipRow, checksum
 
 MAGIC = b"mwpack1\n"
@@ -43,7 +43,7 @@ class PackWriter:
             self._open()
         offset = self._file.tell()
         self._write(record)
-        self._rows.append(msgspec.structs.replace(row, offset=offset, nbytes=len(record), check=checksum(record)))
+        self._rows.append(msgspec.structs.replace(row, offset=offset))
         if offset + len(record) >= self.max_bytes:
             self.close()
 
@@ -66,7 +66,7 @@ class PackWriter:
         self._file.close()
         name = f"{self._hash.hexdigest()[:ID_LETTERS]}{SUFFIX}"
         temporary.replace(self.folder / name)
-        flush_folder(self.folder)
+        flush(self.folder)
         self._temporary = None
         self.packs.append(name)
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -76,10 +76,9 @@ class LocalPlace:
         """Renames where it can, so that no half file is ever seen."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(source)
         source.replace(target)
-        flush_folder(target.parent)
+        flush(target.parent)
 
 
 class RemotePlace:
@@ -134,29 +133,22 @@ class RemotePlace:
         source.unlink()
 
     def _again(self, call: Callable[[], Value]) -> Value:
-        for pause_s in _pauses():
+        for attempt in range(ATTEMPTS):
             try:
                 return call()
             except FileNotFoundError:
                 raise
             except Exception as error:  # each back end has errors of its own; what cannot pass fails the last time too
-                if pause_s is None:
+                if attempt + 1 == ATTEMPTS:
                     raise OSError(f"{self.name}: {type(error).__name__}: {error} (tried {ATTEMPTS} times)") from error
-                time.sleep(pause_s)
+                time.sleep(FIRST_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")
 
 
-def flush_folder(folder: Path) -> None:
-    """After a rename: the name itself reaches the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """A file's bytes, or the names in a folder, reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _pauses() -> Iterator[float | None]:
-    """Before each further attempt; None after the last."""
-    for attempt in range(ATTEMPTS - 1):
-        yield FIRST_PAUSE_S * 2**attempt
-    yield None

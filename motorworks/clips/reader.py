@@ -4,8 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from motorworks.clips.pack import PackBroken, check_pack, read_rows
-from motorworks.clips.place import LocalPlace
+from motorworks.clips.pack import PackBroken
 from motorworks.clips.readers.comma2k19 import Comma2k19Reader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.clips.readers.video import DashcamReader
@@ -27,7 +26,7 @@ class StoreReader:
         return is_store(path)
 
     def read(self, path: Path) -> ReadResult:
-        """All its clips, undecoded; a pack that is broken is set aside whole."""
+        """All its clips, undecoded; a broken one is set aside, and the whole store where it cannot be said what a pack holds."""
         store, clips, quarantine = ClipStore(path), [], []
         try:
             ids = list(store.index)
@@ -43,17 +42,13 @@ class StoreReader:
 
 def copy_packs(source: Path, folder: Path) -> ReadResult:
     """The packs of a store into another, byte for byte; a broken one is set aside by name."""
-    quarantine = []
+    store = ClipStore(source)
+    broken = dict(store.check())
     (folder / PACKS).mkdir(parents=True, exist_ok=True)
-    for pack in ClipStore(source).packs:
-        try:
-            check_pack(source / PACKS / pack)
-            read_rows(LocalPlace(source), f"{PACKS}/{pack}")
-        except PackBroken as error:
-            quarantine.append(Quarantined(path=source / PACKS / pack, reason=str(error)))
-        else:
+    for pack in store.packs:
+        if pack not in broken:
             shutil.copyfile(source / PACKS / pack, folder / PACKS / pack)
-    return ReadResult(quarantine=quarantine)
+    return ReadResult(quarantine=[Quarantined(path=source / PACKS / pack, reason=str(error)) for pack, error in broken.items()])
 
 
 READERS: tuple[ClipReader, ...] = (StoreReader(), DonkeycarReader(), Comma2k19Reader(), DashcamReader())

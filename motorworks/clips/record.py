@@ -54,9 +54,9 @@ class ClipRow(msgspec.Struct, frozen=True, kw_only=True):
     max_lateral_accel_mps2: float | None
     distance_m: float | None
     turn_rad: float | None  # heading at the end against the start, unwrapped
-    offset: int = -1  # of its record in its pack
-    nbytes: int = -1
-    check: str = ""  # of the record's bytes
+    nbytes: int
+    check: str  # of the record's bytes
+    offset: int = -1  # of its record in its pack, once it lies in one
 
     @property
     def duration_s(self) -> float:
@@ -84,7 +84,8 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
 def encode_record(clip: Clip) -> tuple[ClipRow, bytes]:
     """The clip's bytes and its row; pictures that are encoded already go in as they are."""
     clip = motion_code.quantise(clip)
-    clip_id = clip_digest(clip)[:ID_LETTERS]
+    content = content_digest(clip)
+    clip_id = clip_digest(clip, content)[:ID_LETTERS]
     videos = _videos(clip)
     head = _Head(
         clip_id=clip_id,
@@ -106,7 +107,7 @@ def encode_record(clip: Clip) -> tuple[ClipRow, bytes]:
     record = b"".join([_HEAD.pack(len(packed)), packed, *(video for video, _, _ in videos.values())])
     row = ClipRow(
         clip_id=clip_id,
-        content_id=content_digest(clip)[:ID_LETTERS],
+        content_id=content[:ID_LETTERS],
         recording_id=clip.recording_id,
         source=clip.source,
         body=clip.body,
@@ -127,7 +128,7 @@ def encode_record(clip: Clip) -> tuple[ClipRow, bytes]:
 
 def decode_record(record: bytes | memoryview, *, cameras: Sequence[str] | None = None, decode: bool = True) -> Clip:
     """The clip of a record. `cameras` names those whose pictures are wanted (None: all); undecoded they come as `encoded`."""
-    head, start = read_head(record)
+    head, start = _read_head(record)
     clock, motion = motion_code.decode(head.motion, head.num_steps, head.motion_kind)
     encoded: dict[str, bytes] = {}
     pictures: dict[str, Any] = {}
@@ -161,7 +162,7 @@ def decode_record(record: bytes | memoryview, *, cameras: Sequence[str] | None =
     )
 
 
-def read_head(record: bytes | memoryview) -> tuple[_Head, int]:
+def _read_head(record: bytes | memoryview) -> tuple[_Head, int]:
     """What a record says it is, and where its videos start."""
     (length,) = _HEAD.unpack_from(record)
     return msgspec.msgpack.decode(memoryview(record)[_HEAD.size : _HEAD.size + length], type=_Head), _HEAD.size + length

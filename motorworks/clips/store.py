@@ -69,14 +69,14 @@ class ClipStore:
         views = self.index[clip_id].row.views if clip_id in self.index else ()
         return self.read(clip_id, cameras=[view.camera for view in views[:1]])
 
-    def check(self) -> Iterator[PackBroken]:
-        """Every byte of a local store; yields what is broken."""
+    def check(self) -> Iterator[tuple[str, PackBroken]]:
+        """Every byte of a local store; yields each broken pack and what is wrong with it."""
         for pack in self.packs:
             try:
                 check_pack(Path(self.root) / PACKS / pack)
                 read_rows(self.place, f"{PACKS}/{pack}")
             except PackBroken as error:
-                yield error
+                yield pack, error
 
 
 class ClipWriter:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from motorworks.clips.place import flush
 from motorworks.factory.errors import BadInput
 
 # A file changed within this time of being hashed may change again without its stat moving (git's "racy" entries).
@@ -140,13 +141,5 @@ def flush_tree(folder: Path) -> None:
         folders.update(parent for parent in file.parents if folder in parent.parents)
     # A file system commits many waiting fsyncs in one go: sixteen threads flush 2,000 small files several times faster than one.
     with ThreadPoolExecutor(max_workers=16) as pool:
-        list(pool.map(_flush, files))
-        list(pool.map(_flush, sorted(folders, reverse=True)))
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        list(pool.map(flush, files))
+        list(pool.map(flush, sorted(folders, reverse=True)))

@@ -95,9 +95,11 @@ def _place(given: tuple[Path, ...], recording: Path) -> Path:
 
 def _link_packs(out: Output, store: Path) -> None:
     """The packs of a store become this artifact's too, without a copy; one that is here already is the same one."""
-    for pack in sorted((store / "packs").glob("*.pack")):
-        if not (out.path / "packs" / pack.name).exists():
-            out.link(pack, f"packs/{pack.name}")
+    from motorworks.clips.store import PACKS, ClipStore
+
+    for pack in ClipStore(store).packs:
+        if not (out.path / PACKS / pack).exists():
+            out.link(store / PACKS / pack, f"{PACKS}/{pack}")
 
 
 def _read_one(by_key: Mapping[str, Any], key: str, folder: Path) -> None:

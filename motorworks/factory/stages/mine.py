@@ -11,6 +11,7 @@ from motorworks.factory.artifact import Inputs
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
+    from motorworks.clips.store import ClipStore
     from motorworks.datatypes.clip import Clip
     from motorworks.datatypes.failure import Failure
     from motorworks.geometry.array import Array
@@ -32,13 +33,14 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
     """Leaves failures.json, scenarios.json and packs/ of a clip around every failure."""
     import numpy as np
 
-    from motorworks.clips.store import write_clips
+    from motorworks.clips.store import ClipStore, write_clips
     from motorworks.curate.mine import find_failures, new_scenarios
     from motorworks.sim.seeds import is_held_out
 
     drive = inputs.one("drive")
+    store = ClipStore(drive.path)
     drives = pickle.loads((drive.path / "drives.pickle").read_bytes())
-    surprise = [_surprise(config, inputs, row["clip"]) for row in drives]
+    surprise = [_surprise(config, inputs, store.read_front(row["clip"])) for row in drives]
     disagreement = [np.array([np.nan if value is None else value for value in row["disagreement_m"]]) for row in drives]
     limits = _limits(config, surprise, disagreement)
     failures: list[Failure] = []
@@ -46,7 +48,7 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
     for row, amazed, differs in zip(drives, surprise, disagreement, strict=True):
         fallback = np.array([state == "fallback" for state in row["health"]])
         found = find_failures(row["rollout"], surprise=amazed, disagreement=differs, fallback=fallback, limits=limits)
-        clips += _cut(config, inputs, row["clip"], found)
+        clips += _cut(config, store, row["clip"], found)
         failures += found
     scenarios = new_scenarios(failures, config.num_scenarios, is_held_out=is_held_out) if failures else []
     rows = [{"name": one.name, "kind": one.kind, "severity": one.severity, "step": one.step, "detail": one.detail} for one in failures]
@@ -62,14 +64,13 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
     )
 
 
-def _surprise(config: MineStepConfig, inputs: Inputs, clip_id: str) -> "Array":
+def _surprise(config: MineStepConfig, inputs: Inputs, clip: "Clip") -> "Array":
     """World-head error of every moment of a drive, in the cloud: the head is not in the car."""
-    from motorworks.clips.store import ClipStore
     from motorworks.train.checkpoint import load
     from motorworks.train.evaluate import surprise
 
     model, _ = load(inputs.one("model").path / "model.safetensors")
-    return surprise(model, ClipStore(inputs.one("drive").path).read_front(clip_id), threads=config.threads)
+    return surprise(model, clip, threads=config.threads)
 
 
 def _limits(config: MineStepConfig, surprise: "list[Array]", disagreement: "list[Array]") -> MineConfig:
@@ -81,14 +82,13 @@ def _limits(config: MineStepConfig, surprise: "list[Array]", disagreement: "list
     return replace(config.limits, min_surprise=top[0], min_disagreement=max(top[1], config.limits.min_disagreement))
 
 
-def _cut(config: MineStepConfig, inputs: Inputs, clip_id: str, failures: "list[Failure]") -> "list[Clip]":
+def _cut(config: MineStepConfig, store: "ClipStore", clip_id: str, failures: "list[Failure]") -> "list[Clip]":
     """One clip around each moment; moments that overlap share one."""
-    from motorworks.clips.store import ClipStore
     from motorworks.curate.mine import cut_clip
 
     if not failures:
         return []
-    clip, cuts, last = ClipStore(inputs.one("drive").path).read_front(clip_id), [], -1_000_000
+    clip, cuts, last = store.read_front(clip_id), [], -1_000_000
     for failure in sorted(failures, key=lambda one: one.step):
         if failure.step - last > round((config.before_s + config.after_s) * 10):
             cuts.append(cut_clip(clip, failure.step, config.before_s, config.after_s))
