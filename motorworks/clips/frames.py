@@ -69,19 +69,34 @@ def encode_mp4(frames: UInt8[Array, "time height width 3"], *, hz: int = FRAME_H
     return file.getvalue()
 
 
-def decode_mp4(data: bytes | memoryview, *, height_px: int, width_px: int) -> UInt8[Array, "time height width 3"]:
-    """All frames of `encode_mp4`, cropped to their size."""
-    with av.open(io.BytesIO(data)) as container:
+def decode_mp4(
+    data: bytes | memoryview, *, height_px: int, width_px: int, start: int = 0, stop: int | None = None
+) -> UInt8[Array, "time height width 3"]:
+    """Frames [start, stop) of `encode_mp4`, cropped to their size; decoding begins at the key frame before `start`."""
+    with av.open(io.BytesIO(data), format="mp4") as container:
         stream = container.streams.video[0]
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
-        frames = np.empty((stream.frames, height_px, width_px, 3), np.uint8)  # mp4 says how many there are
+        stop = stream.frames if stop is None else stop  # mp4 says how many there are
+        if not 0 <= start <= stop <= stream.frames:
+            raise ValueError(f"frames {start} to {stop} of a video of {stream.frames}")
+        frames = np.empty((stop - start, height_px, width_px, 3), np.uint8)
+        if start and stream.time_base and stream.average_rate:
+            container.seek(int(start / stream.average_rate / stream.time_base), stream=stream)
         reformatter, num = av.video.reformatter.VideoReformatter(), 0
         for frame in container.decode(stream):
-            if num == len(frames):
-                raise ValueError(f"the video holds more frames than the {num} it declares")
-            frames[num] = reformatter.reformat(frame, format="rgb24").to_ndarray()[:height_px, :width_px]
-            num += 1
+            index = _index(frame, stream) if start else num
+            if index >= stop:
+                if stop == stream.frames:
+                    raise ValueError(f"the video holds more frames than the {stream.frames} it declares")
+                break
+            if index >= start:
+                frames[index - start] = reformatter.reformat(frame, format="rgb24").to_ndarray()[:height_px, :width_px]
+                num += 1
     return frames[:num]
+
+
+def _index(frame: av.VideoFrame, stream: av.VideoStream) -> int:
+    return round(frame.pts * stream.time_base * stream.average_rate)
 
 
 def video_size(data: bytes | memoryview) -> tuple[int, int]:

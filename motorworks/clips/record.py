@@ -2,8 +2,9 @@
 
 import hashlib
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain, groupby, repeat
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 
 from motorworks.clips import motion_code
+from motorworks.clips.cut import cut
 from motorworks.clips.digest import clip_digest, content_digest
 from motorworks.clips.frames import decode_mp4, encode_mp4, video_size
 from motorworks.datatypes.clip import Clip
@@ -30,6 +32,7 @@ class View(msgspec.Struct, frozen=True, array_like=True):
     nbytes: int
     height_px: int
     width_px: int
+    check: int = 0  # crc32 of the record's head and this video: all that is read for one camera
 
 
 class ClipRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +107,8 @@ def encode_record(clip: Clip) -> tuple[ClipRow, bytes]:
         videos=[(name, len(video), height, width) for name, (video, height, width) in videos.items()],
     )
     packed = msgspec.msgpack.encode(head)
-    record = b"".join([_HEAD.pack(len(packed)), packed, *(video for video, _, _ in videos.values())])
+    packed = _HEAD.pack(len(packed)) + packed
+    record = b"".join([packed, *(video for video, _, _ in videos.values())])
     row = ClipRow(
         clip_id=clip_id,
         content_id=content[:ID_LETTERS],
@@ -118,7 +122,7 @@ def encode_record(clip: Clip) -> tuple[ClipRow, bytes]:
         motion_kind=head.motion_kind,
         instruction_kind=clip.instruction_kind,
         num_thoughts=sum(thought is not None for thought in clip.thoughts or ()),
-        views=_views(_HEAD.size + len(packed), head),
+        views=_views(packed, videos),
         **_summary(clip),
         nbytes=len(record),
         check=checksum(record),
@@ -129,7 +133,6 @@ def encode_record(clip: Clip) -> tuple[ClipRow, bytes]:
 def decode_record(record: bytes | memoryview, *, cameras: Sequence[str] | None = None, decode: bool = True) -> Clip:
     """The clip of a record. `cameras` names those whose pictures are wanted (None: all); undecoded they come as `encoded`."""
     head, start = _read_head(record)
-    clock, motion = motion_code.decode(head.motion, head.num_steps, head.motion_kind)
     encoded: dict[str, bytes] = {}
     pictures: dict[str, Any] = {}
     for name, nbytes, height, width in head.videos:
@@ -141,9 +144,29 @@ def decode_record(record: bytes | memoryview, *, cameras: Sequence[str] | None =
             encoded[name] = bytes(video)
             continue
         pictures[name] = decode_mp4(video, height_px=height, width_px=width)
-        if len(pictures[name]) != head.num_steps:
-            raise ValueError(f"clip {head.clip_id}: camera {name} has {len(pictures[name])} pictures for {head.num_steps} steps")
+        _check_number(head, name, len(pictures[name]), head.num_steps)
     front = head.videos[0][0] if head.videos else None
+    return _clip(head, frames=pictures.pop(front, None), side_frames=pictures, encoded=encoded)
+
+
+def decode_view(head_bytes: bytes | memoryview, video: memoryview | bytes, camera: int, *, start: int = 0, stop: int | None = None) -> Clip:
+    """Steps [start, stop) of a clip with the pictures of one camera (its place in the record) as `frames`; no others are decoded."""
+    head, _ = _read_head(head_bytes)
+    stop = head.num_steps if stop is None else stop
+    name, _, height, width = head.videos[camera]
+    frames = decode_mp4(video, height_px=height, width_px=width, start=start, stop=stop)
+    _check_number(head, name, len(frames), stop - start)
+    whole = _clip(head, frames=np.broadcast_to(frames[:1], (head.num_steps, *frames.shape[1:])))  # stands in until the cut
+    return replace(cut(whole, start, stop), frames=frames)
+
+
+def _check_number(head: _Head, camera: str, num: int, expected: int) -> None:
+    if num != expected:
+        raise ValueError(f"clip {head.clip_id}: camera {camera} has {num} pictures for {expected} steps")
+
+
+def _clip(head: _Head, **pictures: Any) -> Clip:
+    clock, motion = motion_code.decode(head.motion, head.num_steps, head.motion_kind)
     return Clip(
         recording_id=head.recording_id,
         source=head.source,
@@ -151,14 +174,12 @@ def decode_record(record: bytes | memoryview, *, cameras: Sequence[str] | None =
         licence=head.licence,
         tags=head.tags,
         timestamp_us=clock,
-        frames=pictures.pop(front, None),
         motion=motion,
-        side_frames=pictures,
         cameras=tuple(Camera(**{**camera, **{key: tuple(camera[key]) for key in ("centre_px", "position_rig_m")}}) for camera in head.cameras),
-        encoded=encoded,
         instructions=head.instructions and tuple(unpack_runs(head.instructions)),
         instruction_kind=head.instruction_kind,
         thoughts=head.thoughts and tuple(words and Thought(decision=words[0], cause=words[1]) for words in unpack_runs(head.thoughts)),
+        **pictures,
     )
 
 
@@ -166,6 +187,11 @@ def _read_head(record: bytes | memoryview) -> tuple[_Head, int]:
     """What a record says it is, and where its videos start."""
     (length,) = _HEAD.unpack_from(record)
     return msgspec.msgpack.decode(memoryview(record)[_HEAD.size : _HEAD.size + length], type=_Head), _HEAD.size + length
+
+
+def head_nbytes(start: bytes) -> int:
+    """Length of a record's head, itself included, by its first four bytes."""
+    return _HEAD.size + int(_HEAD.unpack(start)[0])
 
 
 def checksum(data: bytes | memoryview) -> str:
@@ -191,11 +217,12 @@ def _videos(clip: Clip) -> Mapping[str, tuple[bytes, int, int]]:
     return {name: (encode_mp4(pictures), pictures.shape[1], pictures.shape[2]) for name, pictures in (frames | dict(clip.side_frames)).items()}
 
 
-def _views(start: int, head: _Head) -> tuple[View, ...]:
-    views = []
-    for name, nbytes, height, width in head.videos:
-        views.append(View(camera=name, start=start, nbytes=nbytes, height_px=height, width_px=width))
-        start += nbytes
+def _views(head: bytes, videos: Mapping[str, tuple[bytes, int, int]]) -> tuple[View, ...]:
+    views, start, head_check = [], len(head), zlib.crc32(head)
+    for name, (video, height, width) in videos.items():
+        check = zlib.crc32(video, head_check)
+        views.append(View(camera=name, start=start, nbytes=len(video), height_px=height, width_px=width, check=check))
+        start += len(video)
     return tuple(views)
 
 
