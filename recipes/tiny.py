@@ -84,7 +84,8 @@ def clips(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
         mined, previous = {"mined": before["mine"]}, {"previous": before["ingest"]}
         redrive = replace(drive_town, num_recordings=sizes.num_redriven)
         town += (Step(name=f"{here}/redriven_clips", run=town_clips.run, config=redrive, inputs=mined),)
-    read = Step(name=f"{here}/ingest", run=ingest.run, config=IngestConfig(paths=options.clips), inputs={"town": town, **mined, **previous})
+    given = IngestConfig(paths=options.clips, licence_allow=options.licence_allow)
+    read = Step(name=f"{here}/ingest", run=ingest.run, config=given, inputs={"town": town, **mined, **previous})
     chosen = Step(name=f"{here}/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
     return {"ingest": read, "curate": chosen}
 

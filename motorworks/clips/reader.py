@@ -91,9 +91,6 @@ def _walk(path: Path, readers: Sequence[ClipReader], depth: int) -> list[tuple[C
 
 def _nothing(path: Path, readers: Sequence[ClipReader]) -> str:
     if not path.exists():
-        what = "does not exist"
-    elif path.is_dir() and not any(path.iterdir()):
-        what = "is an empty folder"
-    else:
-        what = "holds no recording that is understood"
+        return f"{path} does not exist"
+    what = "is an empty folder" if path.is_dir() and not any(path.iterdir()) else "holds no recording that is understood"
     return "\n  - ".join([f"{path} {what}; give a path to one of:", *(reader.understands for reader in readers)])

@@ -47,3 +47,16 @@ def join(results: Sequence[ReadResult]) -> ReadResult:
         quarantine=[entry for result in results for entry in result.quarantine],
         notes=[note for result in results for note in result.notes],
     )
+
+
+def only_licences(result: ReadResult, allowed: Sequence[str], recording: Path) -> ReadResult:
+    """The result without clips under a licence that is not among the allowed; they are set aside by name. None allowed: as it is."""
+    if not allowed:
+        return result
+    refused = sorted({clip.licence for clip in result.clips} - set(allowed))
+    reasons = [f"licence {licence!r} is not among those allowed ({', '.join(allowed)})" for licence in refused]
+    return ReadResult(
+        clips=[clip for clip in result.clips if clip.licence in allowed],
+        quarantine=[*result.quarantine, *(Quarantined(path=recording, reason=reason) for reason in reasons)],
+        notes=result.notes,
+    )

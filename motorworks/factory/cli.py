@@ -4,10 +4,13 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motorworks.factory import commands
 from motorworks.factory.errors import BadUsage, FactoryError, exit_code_of
+
+if TYPE_CHECKING:
+    from motorworks.engine.engine import Engine
 
 INTERRUPTED = 130
 
@@ -17,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.parse(sys.argv[1:] if arguments is None else arguments)
     verbs: dict[type, Callable[[Any], None]] = {
         commands.Run: run,
+        commands.Ingest: ingest,
         commands.Stage: stage,
         commands.List: list_artifacts,
         commands.Show: show,
@@ -57,13 +61,42 @@ def run(command: commands.Run) -> None:
                 progress.say(f"report of what was made: {_write_report(command, recipe, turn)}")
             raise
     finally:
-        progress.close()
+        _close(runner, progress)
     path = _write_report(command, recipe, turn)
     rows = [
         {"name": one.name, "version": one.version, "path": str(one.path), "digest": one.digest, "outcome": runner.outcomes[one.name]}
         for one in made.values()
     ]
     _print({"artifacts": rows, "report": path} if command.json else f"report: {path}", command.json)
+
+
+def ingest(command: commands.Ingest) -> None:
+    """Clips from recordings, and the page about them."""
+    if not command.paths:
+        raise BadUsage("ingest what? motorworks ingest PATH [PATH ...]")
+    if command.dry_run:
+        _look(command)
+        return
+    fields = {name: getattr(command, name) for name in commands.Work.__dataclass_fields__}
+    run(commands.Run(**fields, name="clips", clips=command.paths))
+
+
+def _look(command: commands.Ingest) -> None:
+    from motorworks.factory.look import look
+    from motorworks.factory.report.look_page import look_sections
+    from motorworks.factory.report.page import write_page
+
+    with _engine(command) as engine:
+        seen = look(command.paths, engine)
+    page = write_page(
+        command.artifacts / "look.html",
+        look_sections(seen),
+        title="A look at",
+        beside=", ".join(path.name or str(path) for path in command.paths),
+        when="nothing was kept",
+        foot="Made by a dry run: motorworks ingest without --dry-run reads everything.",
+    )
+    _print({**seen.as_json(), "page": str(page)} if command.json else f"{seen.lines()}\nframes to look at: {page}", command.json)
 
 
 def stage(command: commands.Stage) -> None:
@@ -77,7 +110,7 @@ def stage(command: commands.Stage) -> None:
     try:
         artifact = runner.make_only(step_named(goals, command.name))
     finally:
-        progress.close()
+        _close(runner, progress)
     row = {
         "name": artifact.name,
         "version": artifact.version,
@@ -144,8 +177,6 @@ def recipe_and_turn(name: str) -> tuple[str, int]:
 
 
 def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
-    from motorworks.engine.local import LocalEngine
-    from motorworks.engine.process import ProcessEngine
     from motorworks.factory.machine import keep_freed_memory
     from motorworks.factory.progress import progress_for
     from motorworks.factory.recipe import find_recipe, load_recipe, recipe_names, steps_of
@@ -155,20 +186,37 @@ def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
     if not name and not command.recipe:
         raise BadUsage(f"which recipe? There is {', '.join(recipe_names())}, or --recipe module:function")
     recipe = load_recipe(command.recipe) if command.recipe else find_recipe(name)
-    goals = steps_of(recipe, RecipeOptions(clips=command.clips, turn=command.turn, version=command.version))
-    if command.workers < 1:
-        raise BadUsage(f"--workers {command.workers}: at least 1")
+    goals = steps_of(recipe, RecipeOptions(clips=command.clips, turn=command.turn, version=command.version, licence_allow=command.licence_allow))
     keep_freed_memory()
     progress = progress_for()
-    engine = LocalEngine() if command.workers == 1 else ProcessEngine(command.workers)
-    return Runner(command.artifacts, version=command.version, engine=engine, progress=progress), goals, progress
+    return Runner(command.artifacts, version=command.version, engine=_engine(command), progress=progress), goals, progress
+
+
+def _close(runner: Any, progress: Any) -> None:
+    progress.close()
+    runner.engine.close()
+
+
+def _engine(command: commands.Work) -> "Engine":
+    from motorworks.engine.cluster import RayEngine
+    from motorworks.engine.local import LocalEngine
+    from motorworks.engine.process import ProcessEngine
+
+    if command.workers < 1:
+        raise BadUsage(f"--workers {command.workers}: at least 1")
+    chosen = command.engine or ("local" if command.workers == 1 else "processes")
+    if chosen == "ray":
+        return RayEngine(num_workers=command.workers if command.workers > 1 else None)
+    if chosen == "local" and command.workers > 1:
+        raise BadUsage(f"--engine local has one worker, not {command.workers}: --engine processes")
+    return LocalEngine() if chosen == "local" else ProcessEngine(command.workers)
 
 
 def _write_report(command: commands.Shared, recipe: str, turn: int) -> str:
     from motorworks.factory.artifact import DEV
     from motorworks.factory.report.write import write_report
 
-    version = command.version if isinstance(command, commands.Chain) else None
+    version = command.version if isinstance(command, commands.Work) else None
     return str(write_report(command.artifacts, recipe, turn, version or DEV))
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
@@ -28,16 +28,33 @@ class Shared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain(Shared):
+class Work(Shared):
+    """Under which name, and where the work runs."""
+
+    version: Annotated[
+        str | None, arg(metavar="NAME", help="keep this turn under a name; without one it is 'dev', which the next run may rebuild")
+    ] = None
+    engine: Annotated[
+        Literal["local", "processes", "ray"] | None,
+        arg(
+            help="where work that comes in items runs: in this process, in processes of this machine, or as tasks of a Ray cluster",
+            help_behavior_hint="(default: local, or processes with --workers above 1)",
+        ),
+    ] = None
+    workers: Annotated[int, arg(metavar="N", help="how many workers it has")] = 1
+    licence_allow: Annotated[
+        tuple[str, ...],
+        arg(metavar="LICENCE [LICENCE ...]", help="take only clips under these, as CC-BY-4.0 MIT", help_behavior_hint="(default: all)"),
+    ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain(Work):
     """Which chain of steps."""
 
     recipe: Annotated[str, arg(metavar="MODULE:FUNCTION", help="a recipe of your own instead of NAME")] = ""
     clips: Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="your recordings; the layout of each is recognised")] = ()
     turn: Annotated[int, arg(metavar="N", help="which turn of the factory: 2 adds what turn 1 mined")] = 1
-    version: Annotated[
-        str | None, arg(metavar="NAME", help="keep this turn under a name; without one it is 'dev', which the next run may rebuild")
-    ] = None
-    workers: Annotated[int, arg(metavar="N", help="worker processes for work that comes in items")] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +63,14 @@ class Run(Chain):
 
     name: Annotated[Positional[str], arg(metavar="NAME", help="a recipe in recipes/, as tiny")] = ""
     dry_run: Annotated[bool, arg(help="only show the chain and what is cached")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest(Work):
+    """Read recordings into clips, examine them, and write a page about them: the recipe `clips` on its own."""
+
+    paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH", help="files or folders; the layout of each is recognised")]
+    dry_run: Annotated[bool, arg(help="only say what is recognised and try a few recordings, with frames to look at; nothing is kept")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +115,7 @@ class DriveOptions(Shared):
 
 Command = (
     Annotated[Run, subcommand("run")]
+    | Annotated[Ingest, subcommand("ingest")]
     | Annotated[Stage, subcommand("stage")]
     | Annotated[List, subcommand("list")]
     | Annotated[Show, subcommand("show")]
@@ -102,7 +128,7 @@ DESCRIPTION = """The open model factory for machines that move: driving clips go
 Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an input cannot be read, 4 a bundle was refused, 130 stopped by you."""
 
 
-VERBS = ("run", "stage", "list", "show", "report", "drive")
+VERBS = ("run", "ingest", "stage", "list", "show", "report", "drive")
 
 
 def parse(arguments: list[str]) -> Command:

@@ -7,13 +7,14 @@ A `Path` in a config is a user's input: it is fingerprinted by what lies there.
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motorworks.engine.engine import Engine
+from motorworks.engine.engine import Engine, Failure, Limits, Outcome
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.content import flush_tree, link_tree
 from motorworks.factory.errors import BadUsage, CannotFingerprint
@@ -56,6 +57,7 @@ class RecipeOptions:
     clips: tuple[Path, ...] = ()
     turn: int = 1
     version: str | None = None  # None is dev
+    licence_allow: tuple[str, ...] = ()  # none: every licence
 
     def __post_init__(self) -> None:
         if self.turn < 1:
@@ -125,22 +127,38 @@ class Output:
         `depends_on` is the part of the config that `compute` uses, by default the whole config less its paths.
         Finished items survive a kill. With an engine of several processes, `compute` must be picklable.
         """
+        base = self._shard_folder(kind, depends_on)
+        for outcome in self._missing_items(kind, keys, compute, base, None):
+            outcome.result()
+        return [base / key for key in keys]
+
+    def try_items(self, kind: str, keys: Sequence[str], compute: ShardCompute, *, depends_on: Any = None, limits: Limits) -> list[Path | Failure]:
+        """As `items`, but outside this process and within limits; an item that fails costs only itself. Failures are not kept as shards."""
+        base = self._shard_folder(kind, depends_on)
+        failures = {outcome.item: outcome.failure for outcome in self._missing_items(kind, keys, compute, base, limits) if outcome.failure}
+        return [failures.get(key) or base / key for key in keys]
+
+    def _shard_folder(self, kind: str, depends_on: Any) -> Path:
         fields = plain(self._step.config if depends_on is None else depends_on, where=f"{self._step.name}.config", content=lambda path: "item")
         base = self._shards / self._step.run.__module__.rpartition(".")[2] / kind / digest({"config": fields, "code": self._code})[:32]
         base.mkdir(parents=True, exist_ok=True)
+        return base
+
+    def _missing_items(self, kind: str, keys: Sequence[str], compute: ShardCompute, base: Path, limits: Limits | None) -> Iterator[Outcome[str, str]]:
         wanted = list(dict.fromkeys(keys))
         missing = [key for key in wanted if not (base / check_name(key)).is_dir()]
         done = len(wanted) - len(missing)
         self.progress(done, len(wanted), kind, "reused" if done else "")
         self.counts[kind] = {"reused": done, "computed": len(missing)}
-        for _ in self.engine.map(partial(_make_shard, compute, base, self.path.parent / "shards"), missing):
+        for outcome in self.engine.try_map(partial(_make_shard, compute, base, self.path.parent / "shards"), missing, limits=limits):
             done += 1
             self.progress(done, len(wanted), kind)
-        return [base / key for key in keys]
+            yield outcome
 
 
 def _make_shard(compute: ShardCompute, base: Path, work: Path, key: str) -> str:
     folder = work / f"{key}-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that did not end
     folder.mkdir(parents=True)
     compute(key, folder)
     flush_tree(folder)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from motorworks.drive.latency import Latency
+from motorworks.engine.engine import Limits
 from motorworks.export.budget import VehicleBudget, check_budget
 from motorworks.export.parity import Parity
 from motorworks.factory.artifact import Inputs
@@ -15,6 +16,13 @@ from motorworks.factory.step import Output, RecipeOptions, Step
 def only_ingest(options: RecipeOptions) -> Step:
     """The door and nothing behind it."""
     return Step(name="door/turn1/ingest", run=ingest.run, config=IngestConfig(paths=options.clips))
+
+
+def hurried_ingest(options: RecipeOptions) -> Step:
+    """The same, with little time and memory for a recording."""
+    limits = Limits(timeout_s=3.0, memory_bytes=800 << 20, attempts=1)
+    given = IngestConfig(paths=options.clips, licence_allow=options.licence_allow, limits=limits)
+    return Step(name="door/turn1/ingest", run=ingest.run, config=given)
 
 
 @dataclass(frozen=True, kw_only=True)

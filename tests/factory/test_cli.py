@@ -57,6 +57,10 @@ def sorted_digests(ran):
         (["run", "--recipe", "toy_recipe:tyo"], 2, "did you mean toy?"),
         (["run", "--recipe", "no_such_module:toy"], 2, "there is no module 'no_such_module'"),
         (["run", *TOY, "--turn", "0"], 2, "turns count from 1"),
+        (["run", *TOY, "--engine", "local", "--workers", "2"], 2, "--engine processes"),
+        (["run", *TOY, "--workers", "0"], 2, "--workers 0: at least 1"),
+        (["ingest"], 2, "ingest what?"),
+        (["ingest", "not/there", "--dry-run"], 3, "not/there does not exist"),
         (["run", *TOY, "--clips", "not/there"], 3, "not/there: no such file or folder"),
         (["run", "--recipe", "toy_recipe:broken"], 1, "broken/turn1/breaks failed: ZeroDivisionError"),
         (["run", "--recipe", "toy_recipe:unreadable"], 3, "clips/seven is empty"),
@@ -72,6 +76,16 @@ def test_errors_are_one_clear_line_with_a_documented_code(here, capsys, argument
     last = captured.err.strip().splitlines()[-1]
     assert last.startswith("motorworks: ") and said in last
     assert "Traceback" not in captured.err
+
+
+def test_a_dry_run_of_ingest_shows_and_keeps_nothing(tmp_path, write_tub, capsys):
+    write_tub(tmp_path / "drives" / "tub", 70)
+    (tmp_path / "drives" / "notes.xyz").write_text("?")
+    assert cli.main(["ingest", str(tmp_path / "drives"), "--dry-run", "--json", "--artifacts", str(tmp_path / "art")]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    (layout,) = seen["layouts"]
+    assert (layout["reader"], layout["recordings"], layout["tried"][0]["clips"], seen["unknown"]) == ("donkeycar", 1, 1, {".xyz": 1})
+    assert "data:image/jpeg;base64" in (tmp_path / "art/look.html").read_text() and os.listdir(tmp_path / "art") == ["look.html"]
 
 
 def test_debug_shows_the_traceback(here):

@@ -3,11 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motorworks.engine.engine import Failure, Limits
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.content import StatCache, path_content
 from motorworks.factory.errors import BadInput
@@ -25,8 +26,10 @@ class IngestConfig:
     """Which recordings of the user's; the town's and the mined ones come as inputs."""
 
     paths: tuple[Path, ...] = ()
+    licence_allow: tuple[str, ...] = ()  # clips under another licence are set aside; none given: all are taken
     held_out_frac: float = 0.2  # of the recordings of every real source that has two or more
     seed: int = 0
+    limits: Limits = field(default_factory=lambda: Limits(timeout_s=3600.0, memory_bytes=8 << 30))  # of one recording
 
 
 def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
@@ -76,10 +79,14 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
         key = digest({"name": path.name, "content": path_content(path, cache)["content"]})
         by_key[key] = (reader, path)
         places.setdefault(key, []).append(_place(config.paths, path))
-    folders = out.items("recording", list(by_key), partial(_read_one, by_key), depends_on={})
+    read = partial(_read_one, by_key, config.licence_allow)
+    folders = out.try_items("recording", list(by_key), read, depends_on={"licence_allow": config.licence_allow}, limits=config.limits)
     quarantine: list[dict[str, str]] = []
     notes: list[str] = []
     for key, folder in zip(by_key, folders, strict=True):
+        if isinstance(folder, Failure):
+            quarantine += [{"path": place.as_posix(), "reason": f"reading it {folder.reason}"} for place in places[key]]
+            continue
         report = json.loads((folder / "report.json").read_text())
         quarantine += [{**row, "path": (place / row["path"]).as_posix()} for place in places[key] for row in report["quarantine"]]
         notes += report["notes"]
@@ -102,15 +109,16 @@ def _link_packs(out: Output, store: Path) -> None:
             out.link(store / PACKS / pack, f"{PACKS}/{pack}")
 
 
-def _read_one(by_key: Mapping[str, Any], key: str, folder: Path) -> None:
+def _read_one(by_key: Mapping[str, Any], licence_allow: tuple[str, ...], key: str, folder: Path) -> None:
     from motorworks.clips.reader import StoreReader, copy_packs, read_one
+    from motorworks.clips.recording import only_licences
     from motorworks.clips.store import write_clips
 
     reader, path = by_key[key]
-    if isinstance(reader, StoreReader):  # as it is: pictures encoded twice would be another clip
+    if isinstance(reader, StoreReader) and not licence_allow:  # as it is, byte for byte
         result = copy_packs(path, folder)
     else:
-        result = read_one(reader, path)
+        result = only_licences(read_one(reader, path), licence_allow, path)
         write_clips(folder, result.clips)
     # paths from the recording on, so that the same recording elsewhere on disk leaves the same bytes
     entries = [{"path": _below(path, entry.path), "reason": entry.reason.replace(f"{path.parent}/", "")} for entry in result.quarantine]
