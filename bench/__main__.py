@@ -1,4 +1,4 @@
-"""Measure the subjects named (default: all) and write bench/results.json: `python -m bench [sim] [sim_cuda] [clips] [drive] [train]`."""
+"""Measure the subjects named (default: all) and write bench/results.json: `python -m bench [sim] [sim_cuda] [clips] [curation] [drive] [train]`."""
 
 import argparse
 import datetime
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import clips, drive, sim, sim_cuda, train
+from bench import clips, curation, drive, sim, sim_cuda, train
 from bench.figure import Figure
 from bench.results import merge, of_subjects, read, rows_of, table, write
 from motorworks.factory.machine import describe_machine
@@ -18,6 +18,7 @@ SUBJECTS: dict[str, tuple[Callable[[], list[Figure]], tuple[str, ...]]] = {
     "sim": (sim.measure, ()),
     "sim_cuda": (sim_cuda.measure, ("numba_cuda",)),
     "clips": (clips.measure, ()),
+    "curation": (curation.measure, ()),
     "drive": (drive.measure, ("torch", "onnx", "onnxscript")),
     "train": (train.measure, ("torch",)),
 }

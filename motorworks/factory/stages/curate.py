@@ -31,13 +31,13 @@ class CurateConfig:
 def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
     """Leaves samples.npz (train only), clips.json (what became of every clip) and records the funnel."""
     from motorworks.curate.balance import count_bins
-    from motorworks.curate.deduplicate import find_duplicates
+    from motorworks.curate.deduplicate import features_of, find_duplicates
     from motorworks.train.sample_files import save_samples
 
     ingest = inputs.one("clips")
     index = json.loads((ingest.path / "index.json").read_text())
     clips, rows, dropped, dropped_s = _choose(config, ingest, index, out)
-    for duplicate in reversed(find_duplicates(clips, config.duplicates)):
+    for duplicate in reversed(find_duplicates([features_of(clip) for clip in clips], config.duplicates)):
         dropped["duplicate"] += 1
         dropped_s["duplicate"] += len(clips[duplicate.clip].timestamp_us) / 10
         rows.append({"clip_id": rows[duplicate.clip]["clip_id"], "dropped": "duplicate", "of": rows[duplicate.of]["clip_id"]})
