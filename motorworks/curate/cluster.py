@@ -32,14 +32,14 @@ def groups(vectors: Float[Array, "num dim"], *, size: int = GROUP_SIZE, seed: in
 
 
 def map_2d(vectors: Float[Array, "num dim"]) -> Float[Array, "num 2"]:
-    """Two directions in which the vectors differ most (PCA), each scaled to spread 1: a map to look at, not to measure on."""
+    """Two directions in which the vectors differ most (PCA), the first scaled to spread 1: a map to look at, not to measure on."""
     centred = vectors - vectors.mean(axis=0)
     if len(vectors) < 3:
         return np.zeros((len(vectors), 2))
     _, directions = np.linalg.eigh(centred.T @ centred)
     flat = centred @ directions[:, -2:][:, ::-1]
     flat *= np.where(np.abs(flat).max(axis=0) == flat.max(axis=0), 1.0, -1.0)  # a sign that does not depend on the library
-    return flat / np.maximum(flat.std(axis=0), 1e-9)
+    return flat / max(float(flat[:, 0].std()), 1e-9)
 
 
 def _centres(vectors: Float[Array, "num dim"], num: int, seed: int) -> Float[Array, "group dim"]:
