@@ -15,7 +15,7 @@ setup: .venv/.stamp
 .venv/.stamp: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "motorworks needs Python 3.11 or 3.12 with venv; none was found. Try: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[factory,dev,worlds,sumo]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[factory,data,dev,worlds,sumo]'
 	$(BIN)/python -m motorworks.sim.compile
 	@touch $@
 

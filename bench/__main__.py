@@ -18,7 +18,7 @@ SUBJECTS: dict[str, tuple[Callable[[], list[Figure]], tuple[str, ...]]] = {
     "sim": (sim.measure, ()),
     "sim_cuda": (sim_cuda.measure, ("numba_cuda",)),
     "clips": (clips.measure, ()),
-    "curation": (curation.measure, ()),
+    "curation": (curation.measure, ("lance",)),
     "drive": (drive.measure, ("torch", "onnx", "onnxscript")),
     "train": (train.measure, ("torch",)),
 }

@@ -1,8 +1,11 @@
 """What curation finds: copies that were planted among different clips, each changed in one of the ways that copies come to be."""
 
 import io
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import numpy as np
@@ -13,9 +16,10 @@ from bench.figure import Figure
 from motorworks.clips.cut import cut
 from motorworks.clips.frames import decode_mp4
 from motorworks.curate.deduplicate import features_of, find_duplicates
+from motorworks.curate.embed import LayoutEmbedder, unit
 from motorworks.datatypes.clip import Clip
 
-STEPS, SEEDS = 80, range(6)
+STEPS, SEEDS, NUM_VECTORS = 80, range(6), 100_000
 
 
 def measure() -> list[Figure]:
@@ -31,12 +35,40 @@ def measure() -> list[Figure]:
         planted += len(of)
         found += len(duplicates)
         right += sum(of.get(clip) == original for clip, original in duplicates.items())
-    about = f"{planted} copies among {len(moving)} town clips, {len(SEEDS)} times: crops of 5 to 10 %, crf 26 to 35, brightness, shifts of 0.3 to 2 s"
+    return [*_shares(right, planted, found, len(moving)), _search(moving)]
+
+
+def _shares(right: int, planted: int, found: int, num: int) -> list[Figure]:
+    about = f"{planted} copies among {num} town clips, {len(SEEDS)} times: crops of 5 to 10 %, crf 26 to 35, brightness, shifts of 0.3 to 2 s"
     rows = (("recall", right / planted, about), ("precision", right / found, f"{found} found"))
     return [
         Figure(name=f"curation.near_duplicate_{name}_frac", value=value, unit="of 1", against=f"0.95, the bar; {words}", ratio=value / 0.95)
         for name, value, words in rows
     ]
+
+
+def _search(clips: list[Clip]) -> Figure:
+    """Recall of the index against an exact search; the vectors of real pictures, many times with noise of a tenth of their length."""
+    from motorworks.curate.search import build_index
+
+    rng = np.random.default_rng(0)
+    own = np.concatenate([LayoutEmbedder()(clip.frames[::2]) for clip in clips if clip.frames is not None])
+    vectors = unit(own[rng.integers(len(own), size=NUM_VECTORS)] + rng.normal(size=(NUM_VECTORS, own.shape[1])) * 0.1 / own.shape[1] ** 0.5)
+    with tempfile.TemporaryDirectory() as folder:
+        index = build_index(Path(folder) / "index", [f"{number:032x}" for number in range(NUM_VECTORS)], vectors, embedder=LayoutEmbedder().name)
+        shares, took_s, exact_s = [], 0.0, 0.0
+        for query in vectors[rng.integers(NUM_VECTORS, size=100)]:
+            index.search(query)  # warm
+            start = time.perf_counter()
+            found = {one.clip_id for one in index.search(query)}
+            took_s += time.perf_counter() - start
+            start = time.perf_counter()
+            exact = {one.clip_id for one in index.search(query, exact=True)}
+            exact_s += time.perf_counter() - start
+            shares.append(len(found & exact) / 10)
+    recall = float(np.mean(shares))
+    against = f"0.95, the bar; {NUM_VECTORS:,} vectors of {own.shape[1]}, {took_s * 10:.1f} ms a query, exact {exact_s * 10:.1f} ms"
+    return Figure(name="curation.search_recall_at_10", value=recall, unit="of 1", against=against, ratio=recall / 0.95)
 
 
 def plant(clips: list[Clip], rng: np.random.Generator) -> tuple[list[Clip], dict[int, int]]:
