@@ -70,7 +70,7 @@ def judge(clip: Clip, config: FilterConfig = FilterConfig()) -> tuple[list[tuple
     reason = np.full(num, "", dtype=object)
     for name, bad in (("parked", find_parked(clip, config)), ("frozen", find_frozen(clip, config)), ("dark", find_dark(clip, config))):
         reason[bad & (reason == "")] = name
-    for start, stop in _runs(reason == ""):
+    for start, stop in runs(reason == ""):
         # what is left between two cuts may be nothing but standing
         if clip.motion is not None and (np.abs(clip.motion.speed_mps[start:stop]) < config.still_mps).all():
             reason[start:stop] = "parked"
@@ -90,7 +90,7 @@ def find_parked(clip: Clip, config: FilterConfig) -> Bool[Array, " time"]:
     if still.all():
         return still
     parked, margin = np.zeros(num, bool), round(config.parked_margin_s / DT_S)
-    for start, stop in _runs(still):
+    for start, stop in runs(still):
         if (stop - start) * DT_S > config.parked_s:
             parked[(start if start == 0 else start + margin) : (stop if stop == num else stop - margin)] = True
     return parked
@@ -123,13 +123,13 @@ def _small(clip: Clip) -> Float[Array, "time row column"]:
 
 def _long_runs(bad: Bool[Array, " time"], longer_than_s: float) -> Bool[Array, " time"]:
     long = np.zeros(len(bad), bool)
-    for start, stop in _runs(bad):
+    for start, stop in runs(bad):
         if (stop - start) * DT_S > longer_than_s:
             long[start:stop] = True
     return long
 
 
-def _runs(mask: Bool[Array, " time"]) -> list[tuple[int, int]]:
+def runs(mask: Bool[Array, " time"]) -> list[tuple[int, int]]:
     """[start, stop) of each run of true."""
     edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
     return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))
