@@ -25,7 +25,7 @@ class QualityConfig:
     occluded_level: float = 0.6  # change of a block over the clip, of 255, that counts as none
     repeated_frac: float = 0.2  # of pictures equal to the one before while the car moves: dropped frames
     max_clock_jitter_s: float = 0.03
-    min_flow_correlation: float = 0.25  # of what pictures and speed say about motion; where the speed varies enough to tell
+    min_flow_correlation: float = 0.1  # of what pictures and speed say about motion; where the speed varies enough to tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def _flow_agrees(change: Float[Array, "step row column"], clip: Clip) -> float |
     if clip.motion is None or clip.motion.kind == "commanded":
         return None
     speed = np.abs(np.asarray(clip.motion.speed_mps[1:], np.float64))
-    if speed.std() < 0.3 * max(speed.mean(), 0.1) or (speed < 0.1 * speed.max()).mean() < 0.05:
+    if speed.std() < 0.35 * max(speed.mean(), 0.1):
         return None
     seen = np.median(change.reshape(len(change), -1), axis=1)
     width = 5
