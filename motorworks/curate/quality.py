@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from motorworks.clips.clock import TICK_US
 from motorworks.curate.embed import block_means, brightness
-from motorworks.curate.filters import FilterConfig, judge
+from motorworks.curate.filters import REASONS, FilterConfig, judge
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 
@@ -25,7 +25,7 @@ class QualityConfig:
     occluded_level: float = 0.6  # change of a block over the clip, of 255, that counts as none
     repeated_frac: float = 0.2  # of pictures equal to the one before while the car moves: dropped frames
     max_clock_jitter_s: float = 0.03
-    min_flow_correlation: float = 0.1  # of what pictures and speed say about motion; where the speed varies enough to tell
+    min_flow_correlation: float = -0.2  # of what pictures and speed say about motion; where the speed varies enough to tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,11 @@ class Quality:
     bad_frac: float  # of the steps: parked, frozen, dark, left over
     clock_jitter_s: float
     reasons: tuple[str, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The reasons that hold for the whole clip; what `filters` finds it drops step by step."""
+        return tuple(reason for reason in self.reasons if reason.partition(":")[0] not in REASONS)
 
 
 def assess(clip: Clip, config: QualityConfig = QualityConfig()) -> Quality:

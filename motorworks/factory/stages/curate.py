@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from motorworks.curate.balance import BalanceConfig
 from motorworks.curate.deduplicate import DuplicateConfig
-from motorworks.curate.filters import FilterConfig
 from motorworks.curate.label import LabelConfig
+from motorworks.curate.quality import QualityConfig
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.step import Output
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class CurateConfig:
     """Thresholds of every choice; `stride` 10 Hz steps lie between two samples."""
 
-    filters: FilterConfig = field(default_factory=FilterConfig)
+    quality: QualityConfig = field(default_factory=QualityConfig)
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)
@@ -65,29 +65,38 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
 def _choose(
     config: CurateConfig, ingest: Artifact, index: list[dict[str, Any]], out: Output
 ) -> "tuple[list[Clip], list[dict[str, Any]], Counter[str], Counter[str]]":
-    """Training clips that teach something, labelled, with pictures at the model's size; and what was dropped by reason, in spans and seconds."""
+    """Training clips that teach something, labelled, with pictures at the model's size; and what was dropped by reason, in spans and seconds.
+
+    The first rows are those of the clips; behind them stands what was set aside whole."""
     from dataclasses import replace
 
     from motorworks.clips.store import ClipStore
     from motorworks.curate.filters import filter_clips
     from motorworks.curate.label import label
+    from motorworks.curate.quality import assess
     from motorworks.tokens.image import ImageCodec
 
-    store, codec, clips, rows = ClipStore(ingest.path), ImageCodec(), [], []
+    store, codec, clips, rows, aside = ClipStore(ingest.path), ImageCodec(), [], [], []
     dropped: Counter[str] = Counter()
     dropped_s: Counter[str] = Counter()
     training = [row for row in index if row["split"] == "train"]
     for done, row in enumerate(training, start=1):
         clip = store.read_front(row["clip_id"])
         small = clip if clip.frames is None else replace(clip, frames=codec.encode(clip.frames))
-        filtered = filter_clips([small], config.filters)
+        if faults := assess(small, config.quality).faults:
+            kind = faults[0].partition(":")[0]
+            dropped[kind] += 1
+            dropped_s[kind] += len(clip.timestamp_us) / 10
+            aside.append({"clip_id": row["clip_id"], "dropped": faults[0]})
+            continue
+        filtered = filter_clips([small], config.quality.steps)
         for span in filtered.dropped:
             dropped[span.reason] += 1
             dropped_s[span.reason] += (span.stop - span.start) / 10
         clips += [label(piece, config.labels) for piece in filtered.clips]
         rows += [{"clip_id": row["clip_id"], "source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
         out.progress(done, len(training), "clips")
-    return clips, rows, dropped, dropped_s
+    return clips, rows + aside, dropped, dropped_s
 
 
 def _samples(config: CurateConfig, clips: "list[Clip]") -> tuple[Any, dict[str, float]]:

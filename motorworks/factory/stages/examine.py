@@ -1,0 +1,210 @@
+"""Look at every clip once: how good it is, what happens in it, what it is like; then which repeat each other, and what is missing."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motorworks.curate.deduplicate import DuplicateConfig
+from motorworks.curate.quality import QualityConfig
+from motorworks.engine.engine import Failure, Limits
+from motorworks.factory.artifact import Inputs
+from motorworks.factory.step import Output
+
+if TYPE_CHECKING:
+    from motorworks.curate.deduplicate import ClipFeatures
+    from motorworks.datatypes.clip import Clip
+
+FACTS, VECTORS, STRIPS = "facts.json", "vectors.npz", "strips"
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamineConfig:
+    """Thresholds, and how many clips are shown."""
+
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
+    strips_per_scenario: int = 2
+    most_on_map: int = 4000
+    limits: Limits = field(default_factory=lambda: Limits(timeout_s=3600.0, memory_bytes=6 << 30))  # of one pack
+
+
+def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
+    """Leaves clips.json (a row per clip), coverage.json, map.json, strips/ with strips.json, and vectors.npz for search."""
+    import numpy as np
+
+    from motorworks.clips.store import ClipStore
+    from motorworks.curate.deduplicate import find_duplicates
+
+    ingest = inputs.one("clips")
+    index = {row["clip_id"]: row for row in json.loads((ingest.path / "index.json").read_text())}
+    packs = ClipStore(ingest.path).packs
+    folders = out.try_items("pack", packs, partial(_examine_pack, ingest.path, config.quality), depends_on=config.quality, limits=config.limits)
+    rows: list[Row] = []
+    features: list[ClipFeatures] = []
+    failed: list[Row] = []
+    for pack, folder in zip(packs, folders, strict=True):
+        if isinstance(folder, Failure):
+            failed.append({"path": pack, "reason": f"examining it {folder.reason}"})
+            continue
+        own, vectors = json.loads((folder / FACTS).read_text()), np.load(folder / VECTORS)
+        for place, row in enumerate(own):
+            if row["clip_id"] in index and row["clip_id"] not in {one["clip_id"] for one in rows[-len(own) :]}:
+                rows.append({**index[row["clip_id"]], **row, "pack": pack})
+                features.append(_features(rows[-1], vectors, place))
+    order = sorted(range(len(rows)), key=lambda place: (rows[place]["source"], rows[place]["recording_id"], rows[place]["start_us"]))
+    rows, features = [rows[place] for place in order], [features[place] for place in order]
+    for duplicate in find_duplicates(features, config.duplicates):
+        rows[duplicate.clip] |= {"duplicate_of": rows[duplicate.of]["clip_id"], "duplicate_exact": duplicate.exact}
+    _write(out.path / "clips.json", rows)
+    _write(out.path / "failed.json", failed)
+    _coverage(rows, out)
+    _map(config, rows, features, out)
+    _strips(config, rows, ingest.path, out)
+    good = [row for row in rows if not row["reasons"]]
+    out.record(
+        num_clips=len(rows),
+        seconds_s=sum(row["num_steps"] for row in rows) / 10,
+        num_good=len(good),
+        num_distinct=sum("duplicate_of" not in row for row in good),
+        num_duplicates=sum("duplicate_of" in row for row in rows),
+        set_aside_by_reason=Counter(row["reasons"][0].partition(":")[0] for row in rows if row["reasons"]),
+        scenarios=Counter(name for row in rows for name in row["scenarios"]),
+        num_failed_packs=len(failed),
+    )
+    out.thin("Tags come from ego motion and brightness: what other road users do is not told on clips without a known scene.")
+
+
+def examine_clip(clip: "Clip", clip_id: str, content_id: str, quality: QualityConfig) -> "tuple[Row, ClipFeatures]":
+    """What is kept about a clip whose pictures are decoded."""
+    from motorworks.curate.deduplicate import features_of
+    from motorworks.curate.quality import assess
+    from motorworks.curate.tags import describe, tag
+
+    judged, tagged = assess(clip, quality), tag(clip)
+    row = {
+        "clip_id": clip_id,
+        "content_id": content_id,
+        "start_us": int(clip.timestamp_us[0]),
+        "scenarios": tagged.scenarios,
+        "spans": tagged.spans,
+        "light": tagged.light,
+        "speed": tagged.speed,
+        "description": describe(clip, tagged),
+        **{name: value if not isinstance(value, float) else round(value, 4) for name, value in asdict(judged).items()},
+    }
+    return row, features_of(clip, content_id=content_id)
+
+
+def _examine_pack(store_path: Path, quality: QualityConfig, pack: str, folder: Path) -> None:
+    import numpy as np
+
+    from motorworks.clips.pack import PackBroken
+    from motorworks.clips.store import ClipStore
+
+    store = ClipStore(store_path)
+    rows: list[Row] = []
+    arrays: dict[str, Any] = {}
+    for clip_id, stored in store.index.items():
+        if stored.pack != pack:
+            continue
+        try:
+            clip = store.read_front(clip_id)
+        except PackBroken as error:
+            rows.append(_unreadable(clip_id, stored.row.content_id, stored.row.start_us, str(error).replace(str(store_path), "")))
+            continue
+        row, found = examine_clip(clip, clip_id, stored.row.content_id, quality)
+        parts = {"embedding": found.embedding, "looks": found.signature.looks, "motion": found.signature.motion}
+        arrays |= {
+            f"{name}_{len(rows)}": value.astype(np.float32) if name == "embedding" else value for name, value in parts.items() if value is not None
+        }
+        rows.append(row)
+    np.savez(folder / VECTORS, **arrays)
+    _write(folder / FACTS, rows)
+
+
+def _unreadable(clip_id: str, content_id: str, start_us: int, reason: str) -> Row:
+    empty = {"scenarios": [], "spans": [], "light": "unseen", "speed": "unknown", "description": ""}
+    return {"clip_id": clip_id, "content_id": content_id, "start_us": start_us, **empty, "reasons": [f"unreadable: {reason}"]}
+
+
+def _features(row: Row, vectors: Mapping[str, Any], place: int) -> "ClipFeatures":
+    from motorworks.curate.deduplicate import ClipFeatures, Signature
+
+    embedding, looks, motion = (vectors.get(f"{name}_{place}") for name in ("embedding", "looks", "motion"))
+    return ClipFeatures(content_id=row["content_id"], body=row["body"], embedding=embedding, signature=Signature(looks=looks, motion=motion))
+
+
+def _coverage(rows: list[Row], out: Output) -> None:
+    from motorworks.curate.coverage import CoverageRow, cover
+    from motorworks.curate.tags import SCENARIOS
+
+    seen = [
+        CoverageRow(
+            seconds_s=row["num_steps"] / 10, scenarios=row["scenarios"], conditions={name: row[name] for name in ("light", "speed", "source", "body")}
+        )
+        for row in rows
+        if not row["reasons"]
+    ]
+    table = cover(seen, scenarios=tuple(SCENARIOS))
+    facts = {
+        "scenarios": table.scenarios,
+        "conditions": table.conditions,
+        "num_clips": table.num_clips.tolist(),
+        "of_condition": table.of_condition.tolist(),
+        "missing": table.missing(),
+    }
+    _write(out.path / "coverage.json", [facts])
+
+
+def _map(config: ExamineConfig, rows: list[Row], features: "list[ClipFeatures]", out: Output) -> None:
+    """Where each clip lies among the others by its looks; every n-th where there are many."""
+    import numpy as np
+
+    from motorworks.curate.cluster import map_2d
+    from motorworks.curate.embed import LayoutEmbedder
+
+    with_pictures = [place for place, one in enumerate(features) if one.embedding is not None]
+    vectors = np.stack([features[place].embedding for place in with_pictures]).astype(np.float32) if with_pictures else np.zeros((0, 1), np.float32)
+    np.savez(
+        out.path / VECTORS, clip_id=np.array([rows[place]["clip_id"] for place in with_pictures]), vector=vectors, embedder=LayoutEmbedder().name
+    )
+    chosen = range(0, len(with_pictures), max(1, -(-len(with_pictures) // config.most_on_map)))
+    flat = map_2d(vectors[list(chosen)]) if len(chosen) else np.zeros((0, 2))
+    points = [
+        {"clip_id": rows[with_pictures[place]]["clip_id"], "x": round(float(x), 4), "y": round(float(y), 4)}
+        for place, (x, y) in zip(chosen, flat, strict=True)
+    ]
+    _write(out.path / "map.json", points)
+
+
+def _strips(config: ExamineConfig, rows: list[Row], store_path: Path, out: Output) -> None:
+    """Some clips of every scenario, and of every kind of fault."""
+    from motorworks.clips.store import ClipStore
+    from motorworks.factory.report.clip_strips import strip_jpeg
+
+    store = ClipStore(store_path)
+    (out.path / STRIPS).mkdir()
+    shown: dict[str, list[Row]] = {}
+    for row in rows:
+        groups = [f"set aside, {row['reasons'][0].partition(':')[0]}"] if row["reasons"] else [*row["scenarios"], f"source {row['source']}"]
+        for group in groups:
+            shown.setdefault(group, []).append(row)
+    listed = []
+    for group, members in sorted(shown.items()):
+        pictures = [row for row in members if store.index[row["clip_id"]].row.views and "unreadable" not in "".join(row["reasons"])]
+        for row in pictures[:: max(1, len(pictures) // config.strips_per_scenario)][: config.strips_per_scenario]:
+            file = f"{STRIPS}/{row['clip_id']}.jpg"
+            frames = store.read_front(row["clip_id"]).frames
+            if frames is not None and not (out.path / file).exists():
+                (out.path / file).write_bytes(strip_jpeg(frames))
+            listed.append({"group": group, "file": file, "clip_id": row["clip_id"]})
+    _write(out.path / "strips.json", listed)
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1))
