@@ -14,7 +14,6 @@ from motorworks.factory.stages.drive import DriveConfig
 from motorworks.factory.stages.evaluate import EvaluateConfig
 from motorworks.factory.stages.fit_model import FitModelConfig
 from motorworks.factory.stages.gate import GateConfig
-from motorworks.factory.stages.ingest import IngestConfig
 from motorworks.factory.stages.mine import MineStepConfig
 from motorworks.factory.stages.on_policy import OnPolicyConfig
 from motorworks.factory.stages.release import ReleaseStepConfig
@@ -84,8 +83,7 @@ def clips(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
         mined, previous = {"mined": before["mine"]}, {"previous": before["ingest"]}
         redrive = replace(drive_town, num_recordings=sizes.num_redriven)
         town += (Step(name=f"{here}/redriven_clips", run=town_clips.run, config=redrive, inputs=mined),)
-    given = IngestConfig(paths=options.clips, licence_allow=options.licence_allow)
-    read = Step(name=f"{here}/ingest", run=ingest.run, config=given, inputs={"town": town, **mined, **previous})
+    read = Step(name=f"{here}/ingest", run=ingest.run, config=ingest.given(options), inputs={"town": town, **mined, **previous})
     chosen = Step(name=f"{here}/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
     return {"ingest": read, "curate": chosen}
 

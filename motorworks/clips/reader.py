@@ -7,6 +7,8 @@ from pathlib import Path
 from motorworks.clips.pack import PackBroken
 from motorworks.clips.readers.comma2k19 import Comma2k19Reader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
+from motorworks.clips.readers.settings import settings_file
+from motorworks.clips.readers.telemetry import beside
 from motorworks.clips.readers.video import DashcamReader
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.clips.store import PACKS, ClipStore, is_store
@@ -64,6 +66,13 @@ def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list
         for reader, recording in recordings:
             found.setdefault(recording.resolve(), (reader, recording))
     return list(found.values())
+
+
+def inputs_of(reader: ClipReader, path: Path) -> tuple[Path, ...]:
+    """All that reading a recording depends on: itself, its ingest.toml, and the telemetry beside a video."""
+    settings = settings_file(path)
+    telemetry = beside(path) if isinstance(reader, DashcamReader) else None
+    return (path, *(one for one in (settings, telemetry) if one is not None))
 
 
 def read_one(reader: ClipReader, path: Path) -> ReadResult:

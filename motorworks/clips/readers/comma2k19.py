@@ -14,16 +14,15 @@ from jaxtyping import Float, Int64, UInt8
 from motorworks.bodies.body import HIGHWAY_CAR
 from motorworks.clips.clock import Piece, cut_pieces
 from motorworks.clips.frames import iterate_video
+from motorworks.clips.motion import motion_at_ticks
 from motorworks.clips.recording import Quarantined, ReadResult
-from motorworks.datatypes.clip import Clip, Motion
-from motorworks.datatypes.trajectory import DT_S
+from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 from motorworks.geometry.se2 import wrap_angle
 
 CAMERA_AHEAD_OF_REAR_AXLE_M = 1.6
 _POSE_FILES = {"frame_times": (), "frame_positions": (3,), "frame_orientations": (4,), "frame_velocities": (3,)}
 _MOVING_MPS = 5.0  # above this, course over ground is heading
-_CREEP_M = 0.05  # per step: below this, turn over distance is noise
 _WGS84_E2 = 6.69437999014e-3
 
 
@@ -59,7 +58,7 @@ class Comma2k19Reader:
                 licence="MIT",
                 timestamp_us=piece.tick_us,
                 frames=None if frames is None else np.stack([frames[index] for index in piece.nearest]),
-                motion=_to_motion(piece, time_us, poses, speed),
+                motion=motion_at_ticks(piece.interpolate(time_us, poses), piece.interpolate(time_us, speed), kind="measured", body=HIGHWAY_CAR),
                 tags=(f"segment:{path.name}",),
             )
             for piece in pieces
@@ -154,25 +153,6 @@ def _enu_from_ecef(position_m: Float[Array, " 3"]) -> Float[Array, "3 3"]:
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
     north = np.array([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
     return np.stack([east, north, np.cross(east, north)])
-
-
-def _to_motion(piece: Piece, time_us: Int64[Array, " frame"], poses: Float[Array, "frame 3"], speed: Float[Array, " frame"]) -> Motion:
-    """Poses and speed at the ticks; the controls that lead from each to the next."""
-    at_ticks, speeds = piece.interpolate(time_us, poses), piece.interpolate(time_us, speed)
-    distance, turn = (speeds[1:] + speeds[:-1]) / 2 * DT_S, np.diff(at_ticks[:, 2])
-    moving = np.abs(distance) > _CREEP_M
-    limit = HIGHWAY_CAR.max_curvature_per_m
-    curvature = np.clip(np.where(moving, turn / np.where(moving, distance, 1.0), 0.0), -limit, limit)
-    accel = np.diff(speeds) / DT_S
-    values = [speeds, np.append(accel, accel[-1]), np.append(curvature, curvature[-1])]
-    at_ticks[:, 2] = wrap_angle(at_ticks[:, 2])
-    return Motion(
-        kind="measured",
-        poses_world=at_ticks,
-        speed_mps=values[0].astype(np.float32),
-        accel_mps2=values[1].astype(np.float32),
-        curvature_per_m=values[2].astype(np.float32),
-    )
 
 
 def _compare_can(folder: Path, times_s: Float[Array, " frame"], speed: Float[Array, " frame"], good: Array) -> list[str]:

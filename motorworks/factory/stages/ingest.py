@@ -1,6 +1,7 @@
 """The one door: recordings in, clips in our frames and units out; what cannot be read is set aside by name."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.content import StatCache, path_content
 from motorworks.factory.errors import BadInput
 from motorworks.factory.fingerprint import digest
-from motorworks.factory.step import Output
+from motorworks.factory.step import Output, RecipeOptions
 
 if TYPE_CHECKING:
     from motorworks.clips.record import ClipRow
@@ -26,10 +27,20 @@ class IngestConfig:
     """Which recordings of the user's; the town's and the mined ones come as inputs."""
 
     paths: tuple[Path, ...] = ()
+    beside: tuple[Path, ...] = ()  # what else reading those paths depends on; see `given`
     licence_allow: tuple[str, ...] = ()  # clips under another licence are set aside; none given: all are taken
     held_out_frac: float = 0.2  # of the recordings of every real source that has two or more
     seed: int = 0
     limits: Limits = field(default_factory=lambda: Limits(timeout_s=3600.0, memory_bytes=8 << 30))  # of one recording
+
+
+def given(options: RecipeOptions) -> IngestConfig:
+    """What the command line gave. A file given by itself brings what lies beside it, so that a change of that is seen too."""
+    from motorworks.clips.readers.settings import settings_file
+    from motorworks.clips.readers.telemetry import beside
+
+    found = [place for path in options.clips if path.exists() for place in (settings_file(path), beside(path) if path.is_file() else None)]
+    return IngestConfig(paths=options.clips, beside=tuple(dict.fromkeys(place for place in found if place)), licence_allow=options.licence_allow)
 
 
 def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
@@ -63,7 +74,7 @@ def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
 
 
 def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, str]], list[str]]:
-    from motorworks.clips.reader import find
+    from motorworks.clips.reader import find, inputs_of
 
     if not config.paths:
         return [], []
@@ -76,7 +87,7 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
     places: dict[str, list[Path]] = {}
     for reader, path in found:
         # clips and notes are named after the recording's last folder, so it is part of what is read
-        key = digest({"name": path.name, "content": path_content(path, cache)["content"]})
+        key = digest({"name": path.name, "content": [path_content(one, cache)["content"] for one in inputs_of(reader, path)]})
         by_key[key] = (reader, path)
         places.setdefault(key, []).append(_place(config.paths, path))
     read = partial(_read_one, by_key, config.licence_allow)
@@ -88,7 +99,9 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
             quarantine += [{"path": place.as_posix(), "reason": f"reading it {folder.reason}"} for place in places[key]]
             continue
         report = json.loads((folder / "report.json").read_text())
-        quarantine += [{**row, "path": (place / row["path"]).as_posix()} for place in places[key] for row in report["quarantine"]]
+        quarantine += [
+            {**row, "path": Path(os.path.normpath(place / row["path"])).as_posix()} for place in places[key] for row in report["quarantine"]
+        ]
         notes += report["notes"]
         _link_packs(out, folder)
     return quarantine, notes
@@ -127,7 +140,8 @@ def _read_one(by_key: Mapping[str, Any], licence_allow: tuple[str, ...], key: st
 
 
 def _below(recording: Path, path: Path) -> str:
-    return path.relative_to(recording).as_posix() if path.is_relative_to(recording) else path.as_posix()
+    """From the recording on, `..` for what lies beside it."""
+    return Path(os.path.relpath(path, recording)).as_posix()
 
 
 def _split(config: IngestConfig, inputs: Inputs, rows: "Sequence[ClipRow]") -> dict[str, str]:
