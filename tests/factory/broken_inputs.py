@@ -134,6 +134,7 @@ def tubs(folder: Path, write_tub: WriteTub) -> Expected:
         ("back", "goes back by 9.950 s"),
         ("nan/catalog_1.catalog", "user/throttle is nan"),
         ("no_catalog/catalog_1.catalog", "No such file"),
+        ("no_catalog", "3 s"),  # what its other catalog holds is too short
         ("no_images/images", "the folder of pictures is missing"),
     ]
 
@@ -169,6 +170,7 @@ def segments(folder: Path) -> Expected:
         ("torn_pose/global_pose/frame_positions", "unreadable as .npy"),
         ("lengths/global_pose", "differ in length"),
         ("infinite/global_pose/frame_positions", "not finite"),
+        ("infinite", "no gap-free piece of 3 s"),  # is left on either side
     ]
 
 
