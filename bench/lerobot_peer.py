@@ -50,7 +50,7 @@ def backends() -> list[str]:
     return ["torchcodec"]
 
 
-def load(folder: Path, backend: str):  # noqa: ANN201  # lerobot is not here for type checkers
+def load(folder: Path, backend: str):  # lerobot is not here for type checkers
     """The dataset with eight frames and states a sample."""
     _let_torchvision_in()
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
@@ -82,7 +82,7 @@ def _let_torchvision_in() -> None:
             return
 
 
-def random_rate(dataset) -> float:  # noqa: ANN001
+def random_rate(dataset) -> float:
     """Samples a second of this process."""
     import torch
 
@@ -96,7 +96,7 @@ def random_rate(dataset) -> float:  # noqa: ANN001
     return num / (time.perf_counter() - start)
 
 
-def loader_rate(dataset, workers: int) -> float:  # noqa: ANN001
+def loader_rate(dataset, workers: int) -> float:
     """Samples a second of all workers."""
     import torch
 
