@@ -41,7 +41,7 @@ def label_from_motion(clip: Clip, config: LabelConfig = LabelConfig()) -> tuple[
     own = clip.thoughts or (None,) * len(clip.timestamp_us)
     if clip.motion is None:
         return own
-    motion = _at_car_scale(clip.motion, BODIES[clip.body])
+    motion = at_car_scale(clip.motion, BODIES[clip.body])
     speed, yaw = motion.speed_mps, np.unwrap(motion.poses_world[:, 2])
     look = round(config.look_back_s / DT_S)
     thoughts: list[Thought | None] = []
@@ -72,7 +72,7 @@ def agrees(thought: Thought, clip: Clip, step: int, config: LabelConfig = LabelC
     if clip.motion is None:
         return False
     body = BODIES[clip.body]
-    motion = _at_car_scale(clip.motion, body)
+    motion = at_car_scale(clip.motion, body)
     stop = min(step + NUM_STEPS, len(motion.speed_mps) - 1)
     if (stop - step) * DT_S < config.agree_ahead_s - 1e-9:
         return False
@@ -108,7 +108,7 @@ def _decide(speed: Float[Array, " past"], turned_rad: float, config: LabelConfig
     return Thought(decision="keep going", cause=_CHOSE)
 
 
-def _at_car_scale(motion: Motion, body: Body) -> Motion:
+def at_car_scale(motion: Motion, body: Body) -> Motion:
     """Motion as a car's would be: a 1:10 chassis at 1 m/s looks like a car at 7.5 m/s on a course enlarged as much."""
     scale = max(1.0, CAR.max_speed_mps / body.max_speed_mps)
     poses = np.asarray(motion.poses_world, np.float64) * [scale, scale, 1.0]
