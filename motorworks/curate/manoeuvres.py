@@ -39,7 +39,11 @@ def find_turns(drive: Drive) -> dict[str, Bool[Array, " time"]]:
 
 
 def find_lane_changes(drive: Drive, *, side: int) -> Bool[Array, " time"]:
-    """Steps in which the car moves one lane to `side` (1 left, -1 right) and then goes on in its old heading, at speed."""
+    """Steps in which the car moves one lane to `side` (1 left, -1 right) and then goes on in its old heading, at speed.
+
+    Amid bends that cannot be told from following the road, so there nothing is found.
+    """
+    curvy = is_curvy(drive)
     num, mask = len(drive.speed_mps), np.zeros(len(drive.speed_mps), bool)
     steady = round(_STEADY_S / DT_S)
     held = np.zeros(num, bool)  # the heading held from `steady` steps earlier
@@ -58,8 +62,9 @@ def find_lane_changes(drive: Drive, *, side: int) -> Bool[Array, " time"]:
         good &= (slant.max(axis=1) >= _SLANT_RAD) & (slant.min(axis=1) > -_PARALLEL_RAD) & held[starts] & held[stops + steady]
         good &= sliding_window_view(drive.speed_mps, size + 1)[starts].min(axis=1) >= _ROAD_MPS
         for index in np.flatnonzero(good):
-            if not mask[starts[index] : stops[index] + 1].any():
-                mask[starts[index] : stops[index] + 1] = True
+            here = slice(starts[index], stops[index] + 1)
+            if not mask[here].any() and not curvy[here].any():
+                mask[here] = True
     return mask
 
 

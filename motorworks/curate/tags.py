@@ -17,17 +17,19 @@ from motorworks.datatypes.clip import Clip
 
 STILL_MPS = 0.3
 SLOW_MPS, FAST_MPS = 5.0, 22.0  # under 18 km/h, over 80 km/h
-HARD_MPS2 = 3.0  # three times what drivers use ordinarily; nuPlan's comfort bound is 4.05
+HARD_MPS2 = 3.0  # nuPlan calls 4.05 uncomfortable at any moment; this must last 0.3 s
 NIGHT_LEVEL, DAY_LEVEL, BRIGHT_LEVEL = 40.0, 75.0, 190.0  # mean luma of 255; cameras that lift the night's exposure will be called dusk
 FLAT_LEVEL = 22.0  # standard deviation of luma: fog, a dirty lens, a tunnel wall; which of them the picture does not say
 NEAR_FRAC = 0.25  # of the picture's height
 
-STOPPED = by_motion("stopped", lambda drive: np.abs(drive.speed_mps) < STILL_MPS)
+STOPPED = replace(by_motion("stopped", lambda drive: np.abs(drive.speed_mps) < STILL_MPS).lasting(0.5), name="stopped")
 REVERSE = by_motion("reverse", lambda drive: drive.speed_mps <= -STILL_MPS)
 SLOW = by_motion("slow", lambda drive: (np.abs(drive.speed_mps) >= STILL_MPS) & (np.abs(drive.speed_mps) < SLOW_MPS))
 FAST = by_motion("fast", lambda drive: drive.speed_mps >= FAST_MPS)
 # a crawl that ends is no hard brake, however short its last step
-HARD_BRAKE = by_motion("hard brake", lambda drive: (drive.accel_mps2 <= -HARD_MPS2) & (drive.speed_mps > STILL_MPS)).lasting(0.3)
+HARD_BRAKE = replace(
+    by_motion("hard brake", lambda drive: (drive.accel_mps2 <= -HARD_MPS2) & (drive.speed_mps > STILL_MPS)).lasting(0.3), name="hard brake"
+)
 LEFT_TURN = by_motion("left turn", lambda drive: find_turns(drive)["left turn"])
 RIGHT_TURN = by_motion("right turn", lambda drive: find_turns(drive)["right turn"])
 U_TURN = by_motion("u-turn", lambda drive: find_turns(drive)["u-turn"])
@@ -46,7 +48,7 @@ FOLLOW = replace(VEHICLE_AHEAD.lasting(2.0) & ~STOPPED, name="follow")
 TAGS: Mapping[str, Predicate] = {
     predicate.name: predicate
     for predicate in (
-        replace(HARD_BRAKE, name="hard brake"),
+        HARD_BRAKE,
         U_TURN,
         LEFT_TURN,
         RIGHT_TURN,
