@@ -3,8 +3,9 @@
 Label sets are values beside the clips and never in them: several opinions on one step are kept, and compared in `agreement.py`.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from motorworks.clips.record import pack_runs, unpack_runs
 from motorworks.curate.detect import VEHICLES, Detection, Detector, any_near
 from motorworks.curate.label import LabelConfig, label_from_motion
+from motorworks.curate.vlm import VlmLabeller
 from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.thought import Thought
 from motorworks.datatypes.trajectory import DT_S
@@ -65,10 +67,17 @@ class LabelSet:
 
 
 class Labeller(Protocol):
-    """Words a clip. `version` changes whenever the same clip might get other words."""
+    """Words a clip."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str:
+        """A word or two, one of its own."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same clip might get other words."""
+        ...
 
     def label(self, clip: Clip) -> Thoughts:
         """A thought per step, from what was observed up to that step; None where it says nothing."""
@@ -93,8 +102,12 @@ class MotionLabeller:
     """The rule of `label.py` on its own: decisions from the last second of motion, whatever the clip came with."""
 
     name: str = "motion"
-    version: str = "1"
-    config: LabelConfig = LabelConfig()
+    config: LabelConfig = field(default_factory=LabelConfig)
+
+    @property
+    def version(self) -> str:
+        """Other thresholds give other words."""
+        return f"1 {_hash(self.config)}"
 
     def label(self, clip: Clip) -> Thoughts:
         """From motion; nothing is struck out here, since that takes the future."""
@@ -109,16 +122,20 @@ class SightLabeller:
     """
 
     detector: Detector
-    version: str = "1"
-    config: LabelConfig = LabelConfig()
+    config: LabelConfig = field(default_factory=LabelConfig)
     look_back_s: float = 1.0
-    near_frac: float = 0.25  # of the picture's height: nearer than about twice that a person is tall, for most lenses
+    near_frac: float = 0.25  # of the picture's height: a person 6.5 m away, by a lens that sees 55 degrees upright
     grows: float = 1.05  # of a vehicle ahead over the look back: it is being closed upon
 
     @property
     def name(self) -> str:
         """Says by whose eyes."""
         return f"motion and {self.detector.name}"
+
+    @property
+    def version(self) -> str:
+        """Of the rule with its thresholds, and of the detector."""
+        return f"1 {_hash(self.config, self.look_back_s, self.near_frac, self.grows)}, detector {self.detector.version}"
 
     def label(self, clip: Clip) -> Thoughts:
         """From motion and the pictures of the last second."""
@@ -159,8 +176,6 @@ class SightLabeller:
 
 def label_clip(labeller: Labeller, clip_id: str, clip: Clip) -> LabelSet:
     """One labeller on one clip."""
-    from motorworks.curate.vlm import VlmLabeller
-
     if isinstance(labeller, VlmLabeller):
         answers = labeller.answers(clip)
         thoughts, unread = labeller.hold(answers, len(clip.timestamp_us)), sum(answer.thought is None for answer in answers)
@@ -169,3 +184,7 @@ def label_clip(labeller: Labeller, clip_id: str, clip: Clip) -> LabelSet:
     if len(thoughts) != len(clip.timestamp_us):
         raise ValueError(f"labeller {labeller.name} gave {len(thoughts)} thoughts for the {len(clip.timestamp_us)} steps of clip {clip_id}")
     return LabelSet(labeller=labeller.name, version=labeller.version, clip_id=clip_id, thoughts=thoughts, num_unread=unread)
+
+
+def _hash(*settings: object) -> str:
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
