@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -112,7 +113,7 @@ def test_a_bad_line_is_set_aside_by_its_number(tmp_path: Path, bad: bytes, reaso
     append_correction(file, line(start=20, stop=30))
     read = read_corrections(file)
     assert [entry.reason.split(":")[0] for entry in read.quarantine] == ["line 2"] and read.quarantine[0].path == file
-    pytest.raises(ValueError, match=reason).__exit__(ValueError, ValueError(read.quarantine[0].reason), None)
+    assert re.search(reason, read.quarantine[0].reason)
     assert read.labels[0].num_labelled == 20
 
 
@@ -169,25 +170,13 @@ def test_keys_in_a_browser_end_as_lines_in_the_file(server: ThreadingHTTPServer,
       for (const key of ["1", "0", "k", "k", "2", "j", "Enter"]) press(key);
     }, 300)</script>"""
     page.write_text(page.read_text().replace("</body>", presses + "</body>"))
-    shown = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--virtual-time-budget=3000",
-            "--dump-dom",
-        ]
-        + [f"http://127.0.0.1:{server.server_address[1]}/"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000", "--dump-dom"]
+    address = f"http://127.0.0.1:{server.server_address[1]}/"
+    shown = subprocess.run([browser, *flags, address], capture_output=True, text=True, timeout=60, check=True).stdout
     read = read_corrections(tmp_path / "corrections.jsonl")
     made = [json.loads(entry) for entry in (tmp_path / "corrections.jsonl").read_text().splitlines()]
-    # unnamed nothing is kept; then the first by its first labeller, the second has no words, back to the first by its second, ...
-    assert not read.quarantine
-    assert [(of["start"], of["decision"]) for of in made[:3]] == [(20, "slow down"), (10, None), (20, "keep going")], shown[-3000:]
-    assert "4 of 5 answered, kept in the file" in shown or "3 of 5 answered, kept in the file" in shown
+    assert not read.quarantine and {of["labeller"] for of in made} == {"human:anna"}
+    # nothing while unnamed; then as the first labeller said, no words fit, twice back, as the second said, one on, what is selected
+    expected = [("a", 20, "slow down"), ("a", 10, None), ("a", 20, "keep going"), ("b", 0, "keep going")]
+    assert [(of["clip_id"], of["start"], of["decision"]) for of in made] == expected
+    assert "3 of 5 answered, kept in the file" in shown
