@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorworks.curate.agreement import compare, kappa
-from motorworks.curate.detect import Detection, PeopleDetector
+from motorworks.curate.detect import Detection
 from motorworks.curate.labellers import LabelSet, MotionLabeller, SceneLabeller, SightLabeller, label_clip
 from motorworks.curate.vlm import VlmLabeller, read_answer
 from motorworks.datatypes.clip import Clip
@@ -77,13 +77,6 @@ def test_what_is_seen_while_slowing_becomes_the_cause(drive: Drive) -> None:
     later = frames.copy()
     later[36:] = 255
     assert SightLabeller(detector=BrightIsPerson()).label(replace(clip, frames=later))[:36] == said[:36]
-
-
-def test_the_people_detector_sees_no_one_in_noise(drive: Drive) -> None:
-    pytest.importorskip("cv2")
-    frames = drive(np.zeros(2), np.zeros(2)).frames
-    found = PeopleDetector().detect(np.repeat(np.repeat(frames, 6, 1), 8, 2))
-    assert len(found) == 2 and all(isinstance(thing, Detection) for things in found for thing in things) and not any(found)
 
 
 @pytest.mark.parametrize(
