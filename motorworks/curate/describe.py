@@ -67,26 +67,32 @@ def count_cells(clips: Iterable[Evidence]) -> Counter[tuple[str, str, str, str]]
 
 
 def describe(evidence: Evidence) -> str:
-    """One sentence from tags, thoughts and instructions: "a car brakes hard, then turns left because the light is red; dark"."""
+    """One sentence from tags, thoughts and instructions: "a car brakes hard, then turns left; because the light is red; dark"."""
     spans = tag_spans(evidence)
     events: list[str] = []
     for span in spans:
         verb = _VERBS.get(span.tag)
         if verb and events[-1:] != [verb] and (span.tag != "stopped" or (span.stop - span.start) * DT_S >= 1.0):
             events.append(verb)
-    drives = "is seen" if evidence.drive is None else "drives"
     found = {span.tag for span in spans}
-    pace = next((f"drives {name}" if name == "fast" else "drives slowly" for name in ("fast", "slow") if name in found), drives)
     more = ["does more"] if len(events) > _MAX_EVENTS else []
-    sentence = f"a {evidence.clip.body} {', then '.join([*events[:_MAX_EVENTS], *more] or [pace])}"
+    parts = [f"a {evidence.clip.body} {', then '.join([*events[:_MAX_EVENTS], *more] or [_pace(evidence)])}"]
+    # which reason goes with which event is not said: thoughts change more often than what the car does
     causes = _unique(thought.cause for thought in evidence.clip.thoughts or () if thought and thought.cause not in _SAYS_NOTHING)
-    if causes:
-        sentence += f" because {' and '.join(causes[:_MAX_CAUSES])}"
+    parts += [f"because {' and '.join(causes[:_MAX_CAUSES])}"] if causes else []
     told = _unique(words for words in evidence.clip.instructions or () if words != DEFAULT_INSTRUCTION)
     told_as = "told to" if evidence.clip.instruction_kind != "derived" else "as if told to"
-    parts = [sentence, *([f"{told_as} {' and '.join(told[:_MAX_CAUSES])}"] if told else [])]
+    parts += [f"{told_as} {' and '.join(told[:_MAX_CAUSES])}"] if told else []
     states = _unique([*(_STATES[name] for name in _STATES if name in found), *(tag for tag in evidence.clip.tags if tag not in TAGS)])
     return "; ".join([*parts, *([", ".join(states)] if states else [])])
+
+
+def _pace(evidence: Evidence) -> str:
+    """How it drives where it does nothing else: by most of its steps."""
+    if evidence.drive is None:
+        return "is seen"
+    codes = conditions(evidence)["speed"]
+    return {"standing": "stands", "slow": "drives slowly", "fast": "drives fast"}.get(CONDITIONS["speed"][np.bincount(codes).argmax()], "drives")
 
 
 def _unique(words: Iterable[str]) -> list[str]:

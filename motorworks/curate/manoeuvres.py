@@ -12,7 +12,7 @@ from motorworks.datatypes.trajectory import DT_S
 from motorworks.geometry.array import Array
 
 TURN_RAD, U_TURN_RAD, LOOP_RAD = 0.9, 2.5, 4.0  # heading gained in one bend: 50 degrees, 145 degrees, 230 degrees
-_TIGHT_PER_M = 1 / 40  # a junction's bend; a ramp's is wider
+_TIGHT_PER_M, _TIGHTEST_PER_M = 1 / 40, 1 / 25  # throughout, and somewhere, in a junction's bend; a road's or a ramp's is wider
 _U_TURN_M = 30.0  # from where a U-turn starts to where it ends
 _BRIDGE_M = 3.0  # a bend goes on after a halt in it, or a moment of straight wheels
 _LANE_M = (2.2, 5.0)  # sideways in a lane change
@@ -25,12 +25,16 @@ _QUEUE_S, _QUEUE_HALTS = 15.0, 3
 
 
 def find_turns(drive: Drive) -> dict[str, Bool[Array, " time"]]:
-    """Steps of left turns, right turns and U-turns; those of a roundabout are neither."""
-    masks = {name: np.zeros(len(drive.speed_mps), bool) for name in ("left turn", "right turn", "u-turn")}
+    """Steps of left turns, right turns and U-turns; those of a roundabout are neither. Of a turn that the clip cuts off, half is enough."""
+    num = len(drive.speed_mps)
+    masks = {name: np.zeros(num, bool) for name in ("left turn", "right turn", "u-turn")}
     for side, name in ((1, "left turn"), (-1, "right turn")):
         for start, stop, turned in _bends(drive, side, _TIGHT_PER_M):
             across_m = float(np.hypot(drive.x_m[stop - 1] - drive.x_m[start], drive.y_m[stop - 1] - drive.y_m[start]))
-            if TURN_RAD <= turned < U_TURN_RAD:
+            if (side * drive.curvature_per_m[start:stop]).max() < _TIGHTEST_PER_M:
+                continue
+            least = TURN_RAD / 2 if start == 0 or stop == num else TURN_RAD
+            if least <= turned < U_TURN_RAD:
                 masks[name][start:stop] = True
             elif U_TURN_RAD <= turned < LOOP_RAD and across_m < _U_TURN_M:
                 masks["u-turn"][start:stop] = True

@@ -42,6 +42,7 @@ DRIVES = {
     "curvy": (np.concatenate([np.full(20, side * 0.012) for side in (1, -1) * 5]), 14.0),
     "nothing": (bends((9, 0)), 15.0),
     "a wide bend": (bends((3, 0), (9, 0.004), (3, 0)), 15.0),
+    "a quarter circle of a road": (bends((3, 0), (6.3, 0.03), (3, 0)), 8.0),
 }
 MANOEUVRES = {"left turn", "right turn", "u-turn", "roundabout-like", "lane change left", "lane change right", "curvy"}
 
@@ -51,7 +52,7 @@ def test_each_path_has_its_own_tag_and_no_other(drive: Drive, name: str) -> None
     curvature, speed = DRIVES[name]
     clip = drive(np.zeros(len(curvature)), curvature, speed, frames=False)
     found = {span.tag for span in tag_spans(look_at(clip))} & MANOEUVRES
-    assert found == ({name} & MANOEUVRES)
+    assert found == (MANOEUVRES & {name} or ({"curvy"} if name == "a quarter circle of a road" else set()))
     turned = replace(clip, motion=replace(clip.motion, poses_world=clip.motion.poses_world[:, [1, 0, 2]] * [-1, 1, 1] + [9, 9, np.pi / 2]))
     assert {span.tag for span in tag_spans(look_at(turned))} & MANOEUVRES == found  # in whichever direction it goes
 
@@ -138,7 +139,7 @@ def test_the_sentence_and_the_table_of_what_is_covered(drive: Drive) -> None:
         tags=("traffic light",),
     )
     evidence = look_at(clip)
-    assert describe(evidence) == "a car turns left because the light is red; told to turn left ahead; traffic light"
+    assert describe(evidence) == "a car turns left; because the light is red; told to turn left ahead; traffic light"
     assert by_thought("red", cause="the light is red").before(LEFT_TURN, 4.0).mask(evidence)[:10].all()
     assert by_tag("traffic light").mask(evidence).all() and not (~by_tag("snow")).mask(evidence).any()
     cells = count_cells([evidence, evidence])
