@@ -32,8 +32,8 @@ class Agreement:
 
 def compare(first: Sequence[LabelSet], second: Sequence[LabelSet], *, seed: int = 0) -> Agreement:
     """Two labellers on the clips that both have seen; the rest of the clips is left out."""
-    others = {labels.clip_id: labels for labels in second}
-    pairs = [(labels, others[labels.clip_id]) for labels in first if labels.clip_id in others]
+    ones, others = _by_clip(first), _by_clip(second)
+    pairs = [(labels, others[clip_id]) for clip_id, labels in ones.items() if clip_id in others]
     for one, other in pairs:
         if len(one.thoughts) != len(other.thoughts):
             raise ValueError(
@@ -67,6 +67,14 @@ def kappa(confusion: Int64[Array, "*batch decision decision"]) -> Float[Array, "
         observed = np.trace(table, axis1=-2, axis2=-1) / total
         expected = (table.sum(axis=-1) * table.sum(axis=-2)).sum(axis=-1) / total**2
         return np.where(expected < 1.0, (observed - expected) / (1.0 - expected), np.nan)
+
+
+def _by_clip(labels: Sequence[LabelSet]) -> dict[str, LabelSet]:
+    found = {one.clip_id: one for one in labels}
+    if len(found) < len(labels):
+        twice = next(one for one in labels if found[one.clip_id] is not one)
+        raise ValueError(f"clip {twice.clip_id} has two label sets of {twice.labeller}: give one labeller and version at a time")
+    return found
 
 
 def _confusion(one: LabelSet, other: LabelSet) -> Int64[Array, "decision decision"]:

@@ -51,7 +51,7 @@ class Review:
     num_by_kind: Mapping[str, int]  # of all, left out or not
 
 
-def write_review(clips: Mapping[str, Clip], labels: Sequence[LabelSet], path: Path, *, max_questions: int = 200, least_s: float = 0.5) -> Review:
+def write_review(clips: Mapping[str, Clip], labels: Sequence[LabelSet], path: Path, *, max_questions: int = 200, least_s: float = 0.3) -> Review:
     """One page that needs nothing beside it. Clips by their id; what was labelled and is not among them is left out."""
     of_clip: dict[str, list[LabelSet]] = {clip_id: [] for clip_id in clips}
     for one in labels:
@@ -83,6 +83,8 @@ def find_questions(clip_id: str, labels: Sequence[LabelSet]) -> list[Question]:
     lengths = {len(one.thoughts) for one in labels}
     if len(lengths) > 1:
         raise ValueError(f"clip {clip_id}: its label sets have {sorted(lengths)} steps; label it again")
+    names = [one.labeller for one in labels]
+    names = [name if names.count(name) == 1 else f"{name} ({one.version})" for name, one in zip(names, labels, strict=True)]
     rows = list(zip(*(one.thoughts for one in labels), strict=True))
     edges = [0, *(step for step in range(1, len(rows)) if rows[step] != rows[step - 1]), len(rows)]
     return [
@@ -91,7 +93,7 @@ def find_questions(clip_id: str, labels: Sequence[LabelSet]) -> list[Question]:
             start=start,
             stop=stop,
             kind=_kind(rows[start]),
-            said={one.labeller: said for one, said in zip(labels, rows[start], strict=True)},
+            said=dict(zip(names, rows[start], strict=True)),
         )
         for start, stop in pairwise(edges)
         if rows and any(rows[start])

@@ -182,6 +182,8 @@ def test_the_range_of_kappa_is_over_clips_and_holds_it() -> None:
     assert np.isnan(kappa(np.array([[5, 0], [0, 0]]))) and np.isnan(compare([], []).same_frac)
 
 
-def test_sets_of_unequal_length_are_refused() -> None:
+def test_sets_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(ValueError, match="clip 0: a labelled 2 steps, b 1"):
         compare([labels([KEEP, KEEP])], [labels([KEEP], "b")])
+    with pytest.raises(ValueError, match="clip 0 has two label sets of b: give one labeller and version"):
+        compare([labels([KEEP])], [labels([KEEP], "b"), labels([STOP], "b")])

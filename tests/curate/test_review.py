@@ -74,6 +74,12 @@ def test_where_nobody_says_anything_nothing_is_asked() -> None:
         find_questions("a", [labels("one", (9, None)), labels("two", (10, None))])
 
 
+def test_two_versions_of_a_labeller_are_two_opinions() -> None:
+    newer = replace(labels("one", (9, SLOW)), version="2")
+    (question,) = find_questions("a", [labels("one", (9, KEEP)), newer, labels("two", (9, KEEP))])
+    assert question.said == {"one (1)": KEEP, "one (2)": SLOW, "two": KEEP} and question.kind == "decision"
+
+
 def test_corrections_are_labels_of_a_person_and_the_last_word_counts(tmp_path: Path) -> None:
     file = tmp_path / "corrections.jsonl"
     changes = ({}, {"start": 5, "stop": 20, "decision": None, "cause": None}, {"labeller": "human:bo"}, {"clip_id": "b"}, {"start": 8, "stop": 9})
