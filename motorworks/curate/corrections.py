@@ -170,7 +170,7 @@ def _labels(corrections: Iterable[Correction]) -> tuple[list[LabelSet], list[Cor
             labeller=labeller,
             version=hashlib.sha256(b"".join(map(msgspec.json.encode, dict.fromkeys(filter(None, steps))))).hexdigest()[:8],
             clip_id=clip_id,
-            thoughts=tuple(correction and correction.thought for correction in steps),
+            thoughts=tuple(None if correction is None else correction.thought for correction in steps),
         )
         for (labeller, clip_id), steps in last.items()
     ]

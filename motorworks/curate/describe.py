@@ -41,8 +41,8 @@ _MAX_EVENTS, _MAX_CAUSES = 6, 3
 def conditions(evidence: Evidence) -> dict[str, Int8[Array, " time"]]:
     """Per axis of CONDITIONS, the index of the condition at each step."""
     codes = {axis: np.full(evidence.num, names.index(UNKNOWN), np.int8) for axis, names in CONDITIONS.items()}
-    if evidence.brightness is not None:
-        codes["light"] = np.digitize(-evidence.brightness, [-DAY_LEVEL, -NIGHT_LEVEL], right=True).astype(np.int8)
+    if evidence.light is not None:
+        codes["light"] = np.digitize(-evidence.light.brightness, [-DAY_LEVEL, -NIGHT_LEVEL], right=True).astype(np.int8)
     if evidence.drive is not None:
         codes["speed"] = np.digitize(np.abs(evidence.drive.speed_mps), [STILL_MPS, SLOW_MPS, ROAD_MPS, FAST_MPS]).astype(np.int8)
         junction = np.logical_or.reduce([*find_turns(evidence.drive).values(), find_roundabouts(evidence.drive)])

@@ -36,13 +36,20 @@ class Drive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Light:
+    """Of the pictures of the camera that looks ahead."""
+
+    brightness: Float[Array, " time"]  # mean luma of 255
+    contrast: Float[Array, " time"]  # standard deviation of luma within a picture
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One clip, as far as it is known. `detections` are per step, of the camera that looks ahead."""
 
     clip: Clip
     drive: Drive | None
-    brightness: Float[Array, " time"] | None  # mean luma of 255
-    contrast: Float[Array, " time"] | None  # standard deviation of luma within a picture
+    light: Light | None
     detections: Sequence[Sequence[Detection]] | None
 
     @property
@@ -56,8 +63,7 @@ def look_at(clip: Clip, detections: Sequence[Sequence[Detection]] | None = None)
     num = len(clip.timestamp_us)
     if detections is not None and len(detections) != num:
         raise ValueError(f"clip of {clip.recording_id}: detections has {len(detections)} entries, the clock has {num}: give one per step")
-    brightness, contrast = (None, None) if clip.frames is None else _light(clip.frames)
-    return Evidence(clip=clip, drive=_drive(clip), brightness=brightness, contrast=contrast, detections=detections)
+    return Evidence(clip=clip, drive=_drive(clip), light=None if clip.frames is None else _light(clip.frames), detections=detections)
 
 
 def runs(mask: Bool[Array, " time"]) -> list[tuple[int, int]]:
@@ -81,7 +87,7 @@ def _drive(clip: Clip) -> Drive | None:
     )
 
 
-def _light(frames: UInt8[Array, "time height width 3"]) -> tuple[Float[Array, " time"], Float[Array, " time"]]:
+def _light(frames: UInt8[Array, "time height width 3"]) -> Light:
     small = frames[::_LOOK_EVERY, ::4, ::4].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
     held = np.minimum((np.arange(len(frames)) + _LOOK_EVERY // 2) // _LOOK_EVERY, len(small) - 1)
-    return small.mean(axis=(1, 2))[held], small.std(axis=(1, 2))[held]
+    return Light(brightness=small.mean(axis=(1, 2))[held], contrast=small.std(axis=(1, 2))[held])

@@ -89,7 +89,8 @@ def find_roundabouts(drive: Drive) -> Bool[Array, " time"]:
 
 def find_stop_and_go(still: Bool[Array, " time"]) -> Bool[Array, " time"]:
     """From the first to the last of three halts or more, each soon after the one before."""
-    mask, chain = np.zeros(len(still), bool), []
+    mask = np.zeros(len(still), bool)
+    chain: list[tuple[int, int]] = []
     for start, stop in [*runs(still), (10**9, 10**9)]:
         if chain and (start - chain[-1][1]) * DT_S > _QUEUE_S:
             if len(chain) >= _QUEUE_HALTS:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from motorworks.curate.detect import any_near
-from motorworks.curate.evidence import Drive, Evidence, runs
+from motorworks.curate.evidence import Drive, Evidence, Light, runs
 from motorworks.datatypes.trajectory import DT_S
 from motorworks.geometry.array import Array
 
@@ -79,12 +79,12 @@ class Span:
 
 def by_motion(name: str, hold: Callable[[Drive], Bool[Array, " time"]]) -> Predicate:
     """A predicate over motion; without motion it is not known."""
-    return Predicate(name=name, judge=lambda evidence: _known(evidence.num, evidence.drive and hold(evidence.drive)))
+    return Predicate(name=name, judge=lambda evidence: _known(evidence.num, None if evidence.drive is None else hold(evidence.drive)))
 
 
-def by_light(name: str, hold: Callable[[Evidence], Bool[Array, " time"]]) -> Predicate:
+def by_light(name: str, hold: Callable[[Light], Bool[Array, " time"]]) -> Predicate:
     """A predicate over brightness and contrast; without pictures it is not known."""
-    return Predicate(name=name, judge=lambda evidence: _known(evidence.num, None if evidence.brightness is None else hold(evidence)))
+    return Predicate(name=name, judge=lambda evidence: _known(evidence.num, None if evidence.light is None else hold(evidence.light)))
 
 
 def by_sight(name: str, kinds: frozenset[str], *, min_height_frac: float = 0.0, band_frac: tuple[float, float] = (0.0, 1.0)) -> Predicate:
