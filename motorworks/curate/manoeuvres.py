@@ -1,6 +1,6 @@
 """Manoeuvres read off the path that was driven: turns, lane changes, roundabouts, stop and go. Geometry only, so each can be fooled.
 
-A bend as tight as a junction is a turn, an S-bend as wide as a lane is a lane change, a chicane with a long middle is a roundabout.
+A bend as tight as a junction is a turn, a gentle S-bend as wide as a lane is a lane change, a chicane with a long middle is a roundabout.
 """
 
 import numpy as np

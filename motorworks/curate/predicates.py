@@ -48,6 +48,10 @@ class Predicate:
 
         return Predicate(name=f"{self.name}.lasting({least_s:g})", judge=judge)
 
+    def named(self, name: str) -> "Predicate":
+        """The same under a word of its own."""
+        return replace(self, name=name)
+
     def before(self, other: "Predicate", within_s: float) -> "Predicate":
         """Where it holds and the other does at a later step, at most `within_s` on. Past the clip's end nothing is known."""
 

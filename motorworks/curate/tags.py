@@ -22,14 +22,13 @@ NIGHT_LEVEL, DAY_LEVEL, BRIGHT_LEVEL = 40.0, 75.0, 190.0  # mean luma of 255; ca
 FLAT_LEVEL = 22.0  # standard deviation of luma: fog, a dirty lens, a tunnel wall; which of them the picture does not say
 NEAR_FRAC = 0.25  # of the picture's height
 
-STOPPED = replace(by_motion("stopped", lambda drive: np.abs(drive.speed_mps) < STILL_MPS).lasting(0.5), name="stopped")
+STOPPED = by_motion("still", lambda drive: np.abs(drive.speed_mps) < STILL_MPS).lasting(0.5).named("stopped")
 REVERSE = by_motion("reverse", lambda drive: drive.speed_mps <= -STILL_MPS)
-SLOW = by_motion("slow", lambda drive: (np.abs(drive.speed_mps) >= STILL_MPS) & (np.abs(drive.speed_mps) < SLOW_MPS))
-FAST = by_motion("fast", lambda drive: drive.speed_mps >= FAST_MPS)
+SLOW = (by_motion("below", lambda drive: np.abs(drive.speed_mps) < SLOW_MPS) & ~STOPPED).lasting(1.0).named("slow")
+FAST = by_motion("above", lambda drive: drive.speed_mps >= FAST_MPS).lasting(1.0).named("fast")
 # a crawl that ends is no hard brake, however short its last step
-HARD_BRAKE = replace(
-    by_motion("hard brake", lambda drive: (drive.accel_mps2 <= -HARD_MPS2) & (drive.speed_mps > STILL_MPS)).lasting(0.3), name="hard brake"
-)
+_BRAKES = by_motion("brakes", lambda drive: (drive.accel_mps2 <= -HARD_MPS2) & (drive.speed_mps > STILL_MPS))
+HARD_BRAKE = _BRAKES.lasting(0.3).named("hard brake")
 LEFT_TURN = by_motion("left turn", lambda drive: find_turns(drive)["left turn"])
 RIGHT_TURN = by_motion("right turn", lambda drive: find_turns(drive)["right turn"])
 U_TURN = by_motion("u-turn", lambda drive: find_turns(drive)["u-turn"])
@@ -37,13 +36,13 @@ LANE_CHANGE_LEFT = by_motion("lane change left", lambda drive: find_lane_changes
 LANE_CHANGE_RIGHT = by_motion("lane change right", lambda drive: find_lane_changes(drive, side=-1))
 ROUNDABOUT = by_motion("roundabout-like", find_roundabouts)
 STOP_AND_GO = by_motion("stop and go", lambda drive: find_stop_and_go(np.abs(drive.speed_mps) < STILL_MPS))
-CURVY = by_motion("curvy", is_curvy)
+CURVY = by_motion("bends", is_curvy).lasting(1.0).named("curvy")
 DARK = by_light("dark", lambda light: light.brightness < NIGHT_LEVEL)
 BRIGHT = by_light("bright", lambda light: light.brightness >= BRIGHT_LEVEL)
 LOW_CONTRAST = by_light("low contrast", lambda light: (light.contrast < FLAT_LEVEL) & (light.brightness >= NIGHT_LEVEL))
 PERSON_NEAR = by_sight("person near", frozenset({"person"}), min_height_frac=NEAR_FRAC)
 VEHICLE_AHEAD = by_sight("vehicle ahead", VEHICLES, min_height_frac=0.1, band_frac=(0.4, 0.6))
-FOLLOW = replace(VEHICLE_AHEAD.lasting(2.0) & ~STOPPED, name="follow")
+FOLLOW = (VEHICLE_AHEAD.lasting(2.0) & ~STOPPED).named("follow")
 
 TAGS: Mapping[str, Predicate] = {
     predicate.name: predicate
