@@ -96,7 +96,6 @@ def _taking_in(root: Path) -> Figure:
 def _sampling(root: Path) -> list[Figure]:
     """Beside LeRobot, which gets the same videos, stream-copied into its own layout."""
     from motorworks.clips.export_lerobot import write_lerobot
-
     from motorworks.train.stream import StreamLoader
 
     python = os.environ.get(PEER)

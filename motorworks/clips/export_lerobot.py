@@ -51,7 +51,7 @@ def write_lerobot(clips: Iterable[Clip], folder: Path, *, video_mb: float = _VID
     return len(writer.episodes)
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Stats:
     """Of one feature, gathered bit by bit."""
 

@@ -131,5 +131,5 @@ def _long_runs(bad: Bool[Array, " time"], longer_than_s: float) -> Bool[Array, "
 
 def runs(mask: Bool[Array, " time"]) -> list[tuple[int, int]]:
     """[start, stop) of each run of true."""
-    edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
+    edges = np.diff(np.concatenate([[0], np.asarray(mask).astype(np.int8), [0]]))
     return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))

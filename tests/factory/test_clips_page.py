@@ -33,7 +33,7 @@ def test_ingest_leaves_a_page_with_everything_that_came_and_did_not(drives: Path
     assert cli.main(["ingest", str(drives), "--artifacts", str(root), "--json"]) == 0
     page = Path(json.loads(capsys.readouterr().out)["report"]).read_text()
     rows = _rows(root, "examine", "clips.json")
-    assert len(rows) == 1 and rows[0]["light"] != "unseen"  # uploaded twice, taken once
+    assert len(rows) == 1 and rows[0]["light"] != "unknown"  # uploaded twice, taken once
     for words in ("noise.mp4", "drives/broken", "Map", "What is missing", "To look at", "data:image/jpeg;base64"):
         assert words in page
     assert cli.main(["ingest", str(drives), "--artifacts", str(root), "--json"]) == 0

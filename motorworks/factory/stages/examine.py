@@ -2,8 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,14 @@ from motorworks.curate.deduplicate import DuplicateConfig
 from motorworks.curate.quality import QualityConfig
 from motorworks.engine.engine import Failure, Limits
 from motorworks.factory.artifact import Inputs
+from motorworks.factory.clip_facts import VECTORS, Row, examine_pack, read_facts
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
     from motorworks.curate.deduplicate import ClipFeatures
-    from motorworks.datatypes.clip import Clip
 
-FACTS, VECTORS, STRIPS = "facts.json", "vectors.npz", "strips"
-Row = dict[str, Any]
+STRIPS = "strips"
+_ARE_CONDITIONS = ("dark", "bright", "low contrast", "fast", "slow", "curvy")  # of the light, the speed and the road
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +34,13 @@ class ExamineConfig:
 
 def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
     """Leaves clips.json (a row per clip), coverage.json, map.json, strips/ with strips.json, and vectors.npz for search."""
-    import numpy as np
-
     from motorworks.clips.store import ClipStore
     from motorworks.curate.deduplicate import find_duplicates
 
     ingest = inputs.one("clips")
     index = {row["clip_id"]: row for row in json.loads((ingest.path / "index.json").read_text())}
     packs = ClipStore(ingest.path).packs
-    folders = out.try_items("pack", packs, partial(_examine_pack, ingest.path, config.quality), depends_on=config.quality, limits=config.limits)
+    folders = out.try_items("pack", packs, partial(examine_pack, ingest.path, config.quality), depends_on=config.quality, limits=config.limits)
     rows: list[Row] = []
     features: list[ClipFeatures] = []
     failed: list[Row] = []
@@ -51,11 +48,9 @@ def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
         if isinstance(folder, Failure):
             failed.append({"path": pack, "reason": f"examining it {folder.reason}"})
             continue
-        own, vectors = json.loads((folder / FACTS).read_text()), np.load(folder / VECTORS)
-        for place, row in enumerate(own):
-            if row["clip_id"] in index and row["clip_id"] not in {one["clip_id"] for one in rows[-len(own) :]}:
-                rows.append({**index[row["clip_id"]], **row, "pack": pack})
-                features.append(_features(rows[-1], vectors, place))
+        for row, found in read_facts(folder):
+            rows.append({**index[row["clip_id"]], **row, "pack": pack})
+            features.append(replace(found, body=rows[-1]["body"]))
     order = sorted(range(len(rows)), key=lambda place: (rows[place]["source"], rows[place]["recording_id"], rows[place]["start_us"]))
     rows, features = [rows[place] for place in order], [features[place] for place in order]
     for duplicate in find_duplicates(features, config.duplicates):
@@ -79,78 +74,19 @@ def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
     out.thin("Tags come from ego motion and brightness: what other road users do is not told on clips without a known scene.")
 
 
-def examine_clip(clip: "Clip", clip_id: str, content_id: str, quality: QualityConfig) -> "tuple[Row, ClipFeatures]":
-    """What is kept about a clip whose pictures are decoded."""
-    from motorworks.curate.deduplicate import features_of
-    from motorworks.curate.quality import assess
-    from motorworks.curate.tags import describe, tag
-
-    judged, tagged = assess(clip, quality), tag(clip)
-    row = {
-        "clip_id": clip_id,
-        "content_id": content_id,
-        "start_us": int(clip.timestamp_us[0]),
-        "scenarios": tagged.scenarios,
-        "spans": tagged.spans,
-        "light": tagged.light,
-        "speed": tagged.speed,
-        "description": describe(clip, tagged),
-        **{name: value if not isinstance(value, float) else round(value, 4) for name, value in asdict(judged).items()},
-    }
-    return row, features_of(clip, content_id=content_id)
-
-
-def _examine_pack(store_path: Path, quality: QualityConfig, pack: str, folder: Path) -> None:
-    import numpy as np
-
-    from motorworks.clips.pack import PackBroken
-    from motorworks.clips.store import ClipStore
-
-    store = ClipStore(store_path)
-    rows: list[Row] = []
-    arrays: dict[str, Any] = {}
-    for clip_id, stored in store.index.items():
-        if stored.pack != pack:
-            continue
-        try:
-            clip = store.read_front(clip_id)
-        except PackBroken as error:
-            rows.append(_unreadable(clip_id, stored.row.content_id, stored.row.start_us, str(error).replace(str(store_path), "")))
-            continue
-        row, found = examine_clip(clip, clip_id, stored.row.content_id, quality)
-        parts = {"embedding": found.embedding, "looks": found.signature.looks, "motion": found.signature.motion}
-        arrays |= {
-            f"{name}_{len(rows)}": value.astype(np.float32) if name == "embedding" else value for name, value in parts.items() if value is not None
-        }
-        rows.append(row)
-    np.savez(folder / VECTORS, **arrays)
-    _write(folder / FACTS, rows)
-
-
-def _unreadable(clip_id: str, content_id: str, start_us: int, reason: str) -> Row:
-    empty = {"scenarios": [], "spans": [], "light": "unseen", "speed": "unknown", "description": ""}
-    return {"clip_id": clip_id, "content_id": content_id, "start_us": start_us, **empty, "reasons": [f"unreadable: {reason}"]}
-
-
-def _features(row: Row, vectors: Mapping[str, Any], place: int) -> "ClipFeatures":
-    from motorworks.curate.deduplicate import ClipFeatures, Signature
-
-    embedding, looks, motion = (vectors.get(f"{name}_{place}") for name in ("embedding", "looks", "motion"))
-    return ClipFeatures(content_id=row["content_id"], body=row["body"], embedding=embedding, signature=Signature(looks=looks, motion=motion))
-
-
 def _coverage(rows: list[Row], out: Output) -> None:
     from motorworks.curate.coverage import CoverageRow, cover
-    from motorworks.curate.tags import SCENARIOS
+    from motorworks.curate.describe import CONDITIONS
+    from motorworks.curate.tags import TAGS
 
     seen = [
         CoverageRow(
-            seconds_s=row["num_steps"] / 10, scenarios=row["scenarios"], conditions={name: row[name] for name in ("light", "speed", "source", "body")}
+            seconds_s=row["num_steps"] / 10, scenarios=row["scenarios"], conditions={name: row[name] for name in ("light", "speed", "road", "source")}
         )
         for row in rows
         if not row["reasons"]
     ]
-    table = cover(seen, scenarios=tuple(SCENARIOS))
+    table = cover(seen, scenarios=[name for name in TAGS if name not in _ARE_CONDITIONS], conditions=CONDITIONS)
     facts = {
         "scenarios": table.scenarios,
         "conditions": table.conditions,

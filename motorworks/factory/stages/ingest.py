@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motorworks.engine.engine import Failure, Limits
-from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.artifact import Inputs
 from motorworks.factory.content import StatCache, path_content
 from motorworks.factory.errors import BadInput
 from motorworks.factory.fingerprint import digest
@@ -19,6 +19,7 @@ from motorworks.factory.step import Output, RecipeOptions
 if TYPE_CHECKING:
     from motorworks.clips.record import ClipRow
 
+_KEPT = ("clip_id", "recording_id", "source", "body", "licence", "tags", "num_steps", "motion_kind")
 OUR_OWN = ("town", "drive")  # the town has held-out towns of its own; a mined drive is never evaluated on
 
 
@@ -54,7 +55,7 @@ def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
     if not rows:
         raise BadInput("no clip could be read:\n" + "\n".join(f"  {row['path']}: {row['reason']}" for row in quarantine))
     split = _split(config, inputs, rows)
-    index = [_row(row, split) for row in rows]
+    index = [{name: getattr(row, name) for name in _KEPT} | {"split": split.get(row.recording_id, "train")} for row in rows]
     for name, value in (("index", index), ("split", split), ("quarantine", quarantine)):
         (out.path / f"{name}.json").write_text(json.dumps(value, indent=1))
     seconds_s: Counter[str] = Counter()
@@ -92,8 +93,7 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
         places.setdefault(key, []).append(_place(config.paths, path))
     read = partial(_read_one, by_key, config.licence_allow)
     folders = out.try_items("recording", list(by_key), read, depends_on={"licence_allow": config.licence_allow}, limits=config.limits)
-    quarantine: list[dict[str, str]] = []
-    notes: list[str] = []
+    quarantine, notes = list[dict[str, str]](), list[str]()
     for key, folder in zip(by_key, folders, strict=True):
         if isinstance(folder, Failure):
             quarantine += [{"path": place.as_posix(), "reason": f"reading it {folder.reason}"} for place in places[key]]
@@ -133,26 +133,18 @@ def _read_one(by_key: Mapping[str, Any], licence_allow: tuple[str, ...], key: st
     else:
         result = only_licences(read_one(reader, path), licence_allow, path)
         write_clips(folder, result.clips)
-    # paths from the recording on, so that the same recording elsewhere on disk leaves the same bytes
-    entries = [{"path": _below(path, entry.path), "reason": entry.reason.replace(f"{path.parent}/", "")} for entry in result.quarantine]
+    # from the recording on, `..` beside it: elsewhere on disk it leaves the same bytes
+    entries = [
+        {"path": Path(os.path.relpath(entry.path, path)).as_posix(), "reason": entry.reason.replace(f"{path.parent}/", "")}
+        for entry in result.quarantine
+    ]
     notes = [note.replace(f"{path.parent}/", "") for note in result.notes]
     (folder / "report.json").write_text(json.dumps({"quarantine": entries, "notes": notes}, indent=1))
-
-
-def _below(recording: Path, path: Path) -> str:
-    """From the recording on, `..` for what lies beside it."""
-    return Path(os.path.relpath(path, recording)).as_posix()
 
 
 def _split(config: IngestConfig, inputs: Inputs, rows: "Sequence[ClipRow]") -> dict[str, str]:
     from motorworks.clips.split import split_by_recording
 
-    before: tuple[Artifact, ...] = inputs.many("previous")
-    previous = json.loads((before[0].path / "split.json").read_text()) if before else None
+    previous = next((json.loads((before.path / "split.json").read_text()) for before in inputs.many("previous")), None)
     real = {row.recording_id: row.source for row in rows if row.source not in OUR_OWN}
     return split_by_recording(real, held_out_frac=config.held_out_frac, seed=config.seed, previous=previous)
-
-
-def _row(row: "ClipRow", split: Mapping[str, str]) -> dict[str, Any]:
-    kept = ("clip_id", "recording_id", "source", "body", "licence", "tags", "num_steps", "motion_kind")
-    return {name: getattr(row, name) for name in kept} | {"split": split.get(row.recording_id, "train")}
