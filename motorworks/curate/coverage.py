@@ -36,13 +36,17 @@ class Coverage:
         """Cells that are empty or thinner than chance would have them, the most needed first: those whose row and column are large."""
         found = []
         of_scenario = self._of_scenario()
+        empty = [(kind, value) for (kind, value), num_clips in zip(self.conditions, self.of_condition, strict=True) if not num_clips]
+        whole = [f"no clip at all with {kind} {value}" for kind, value in empty if value != "unknown"]
         for row, scenario in enumerate(self.scenarios):
             for column, (kind, value) in enumerate(self.conditions):
+                if not self.of_condition[column]:
+                    continue
                 own, expected = int(self.num_clips[row, column]), of_scenario[row, kind] * self.of_condition[column] / max(self.total, 1)
                 if own < THIN_CLIPS or own < _TOO_RARE * expected:
                     need = "no" if own == 0 else f"only {own}"
                     found.append((expected, own, f"{need} {scenario} with {kind} {value}: {own} of {int(self.of_condition[column])} clips"))
-        return [words for _, _, words in sorted(found, key=lambda entry: (-entry[0], entry[1], entry[2]))[:num]]
+        return (whole + [words for _, _, words in sorted(found, key=lambda entry: (-entry[0], entry[1], entry[2]))])[:num]
 
     def _of_scenario(self) -> dict[tuple[int, str], int]:
         kinds = sorted({kind for kind, _ in self.conditions})

@@ -9,4 +9,6 @@ def test_a_hole_in_the_coverage_is_named_first() -> None:
     table = cover(rows, scenarios=["stop", "turn left", "u-turn"])
     assert table.num_clips.tolist() == [[20, 30], [20, 0], [0, 0]] and table.seconds_s[0, 0] == 160
     assert table.missing()[0] == "no turn left with light dark: 0 of 30 clips"
+    with_night = cover(rows, scenarios=["stop"], conditions={"light": ("day", "dark", "night", "unknown")})
+    assert with_night.missing()[0] == "no clip at all with light night"
     assert "no u-turn with light day: 0 of 40 clips" in table.missing()
