@@ -1,0 +1,236 @@
+"""Tables over a store's packs: what is asked about clips and what changes about them. No video is in them, and no pack is touched.
+
+`clips` holds the rows of the packs; every other fact is a table of its own beside it, keyed by clip_id (Lance copies whole rows when one is
+changed, so a label never shares a table with anything large). All of it can be lost and made again from the packs. A pin names a version of
+every table and the packs of that moment: whoever opens it later reads the same.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from motorworks.clips.pack import read_rows
+from motorworks.clips.place import flush
+from motorworks.clips.record import ClipRow
+from motorworks.clips.store import PACKS, ClipStore
+
+TABLES, PINS, CLIPS = "tables", "pins", "clips"
+_FLAT = ("recording_id", "source", "body", "licence", "start_us", "num_steps", "motion_kind", "instruction_kind", "num_thoughts")
+_NUMBERS = ("mean_speed_mps", "max_speed_mps", "min_accel_mps2", "max_lateral_accel_mps2", "distance_m", "turn_rad")
+_BATCH, _ATTEMPTS, _PAUSE_S = 65_536, 6, 0.1
+Value = TypeVar("Value")
+
+
+class CatalogueBroken(ValueError):
+    """A table or pin that cannot be read; the message names it and the fix."""
+
+
+class Catalogue:
+    """The tables of one local store. Several processes may write at once: every write is one commit, tried again where another came first."""
+
+    def __init__(self, root: Path, *, versions: Mapping[str, int] | None = None):
+        _lance()
+        self.root, self._versions = root, versions
+
+    @staticmethod
+    def at(root: Path, pin: str) -> "Catalogue":
+        """As it was when it was pinned; for reading only."""
+        facts = read_pin(root, pin)
+        missing = set(facts["packs"]) - set(ClipStore(root).packs)
+        if missing:
+            raise CatalogueBroken(
+                f"{root / PINS / pin}.json: pack {min(missing)} is gone, of {len(missing)} that are: bring it back into {root / PACKS}"
+            )
+        return Catalogue(root, versions=facts["tables"])
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names."""
+        if self._versions is not None:
+            return tuple(sorted(self._versions))
+        return tuple(sorted(path.stem for path in (self.root / TABLES).glob("*.lance")))
+
+    def table(self, name: str) -> Any:
+        """The Lance dataset, which is a pyarrow dataset too."""
+        path = self._path(name)
+        if name not in self.tables:
+            raise CatalogueBroken(f"{self.root} has no table {name!r}: there is {', '.join(self.tables) or 'none; sync() first'}")
+        try:
+            return _lance().dataset(str(path), version=self._versions[name] if self._versions is not None else None)
+        except (OSError, ValueError) as error:
+            raise CatalogueBroken(
+                f"{path} cannot be read ({error}): remove it; sync() makes `clips` again, and whoever put the others can"
+            ) from error
+
+    def sync(self) -> int:
+        """Takes in the packs that are not known yet, in one commit; returns how many clips are new. Safe to run twice at once."""
+        import pyarrow
+
+        self._writable()
+        known = set() if CLIPS not in self.tables else set(self.table(CLIPS).to_table(columns=["pack"])["pack"].unique().to_pylist())
+        store = ClipStore(self.root)
+        new = [pack for pack in store.packs if pack not in known]
+        if not new:
+            return 0
+        schema = _clip_schema()
+        rows = _once({**_flat(row), "pack": pack} for pack in new for row in read_rows(store.place, f"{PACKS}/{pack}"))
+        batches = (pyarrow.RecordBatch.from_pylist(part, schema) for part in iter(lambda: list(islice(rows, _BATCH)), []))
+        return self._insert(CLIPS, pyarrow.RecordBatchReader.from_batches(schema, batches))
+
+    def put(self, name: str, table: Any) -> int:
+        """Makes or replaces a table of facts about clips (a pyarrow table or reader with a column clip_id); returns its version.
+        Earlier versions stay for whoever pinned them."""
+        self._writable()
+        if name == CLIPS or not name.isidentifier():
+            raise ValueError(f"table {name!r}: a name of letters, digits and underscores, other than {CLIPS}")
+        if "clip_id" not in table.schema.names:
+            raise ValueError(f"table {name!r} has no column clip_id, but {', '.join(table.schema.names)}")
+        (self.root / TABLES).mkdir(parents=True, exist_ok=True)
+        dataset = _again(lambda: _lance().write_dataset(table, str(self._path(name)), mode="overwrite"))
+        return int(dataset.version)
+
+    def append(self, name: str, table: Any) -> int:
+        """More rows of a table that is there."""
+        self._writable()
+        self.table(name)
+        return int(_again(lambda: _lance().write_dataset(table, str(self._path(name)), mode="append")).version)
+
+    def query(self, sql: str) -> Any:
+        """Any SQL over the tables by their names (DuckDB); a pyarrow table."""
+        import duckdb
+
+        connection = duckdb.connect(config={"memory_limit": "2GB", "temp_directory": str(self.root / TABLES / ".duckdb")})
+        try:
+            for name in self.tables:
+                connection.register(name, self.table(name))
+            return connection.sql(sql).to_arrow_table()
+        finally:
+            connection.close()
+
+    def compact(self, *, keep: timedelta = timedelta(days=7)) -> None:
+        """Joins small fragments and lets go of versions that are older than `keep` and not pinned. Packs are not touched."""
+        self._writable()
+        for name in self.tables:
+            _again(lambda name=name: self.table(name).optimize.compact_files())  # type: ignore[misc]
+            self.table(name).cleanup_old_versions(older_than=keep, error_if_tagged_old_versions=False)
+
+    def pin(self, name: str, *, manifest: str | None = None) -> Path:
+        """Names this moment: packs, versions of all tables, the digest of a manifest. A pin is never changed."""
+        self._writable()
+        path = self.root / PINS / f"{name}.json"
+        if path.exists():
+            raise FileExistsError(f"{path} is there already: a pin is never changed, take another name")
+        versions = {}
+        for table in self.tables:
+            dataset = self.table(table)
+            _again(lambda dataset=dataset: dataset.tags.create(name, dataset.version))  # type: ignore[misc]  # keeps it from being cleaned up
+            versions[table] = int(dataset.version)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+        temporary.write_text(json.dumps({"packs": ClipStore(self.root).packs, "tables": versions, "manifest": manifest}, indent=1))
+        flush(temporary)
+        os.rename(temporary, path)
+        flush(path.parent)
+        return path
+
+    def _insert(self, name: str, rows: Any) -> int:
+        """Rows whose clip_id is not there yet. The first table is written as a whole; if two writers begin at once, one of them merges."""
+        lance, path = _lance(), self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            try:
+                dataset = lance.write_dataset(rows, str(path), mode="create")
+                dataset.create_scalar_index("clip_id", "BTREE")
+                return int(dataset.count_rows())
+            except OSError as error:
+                if "already exists" not in str(error):
+                    raise
+                return self.sync()
+        try:
+            done = lance.dataset(str(path)).merge_insert("clip_id").when_not_matched_insert_all().execute(rows)
+        except OSError as error:
+            if not _is_conflict(error):
+                raise
+            time.sleep(_PAUSE_S)
+            return self.sync()
+        return int(done["num_inserted_rows"])
+
+    def _path(self, name: str) -> Path:
+        return self.root / TABLES / f"{name}.lance"
+
+    def _writable(self) -> None:
+        if self._versions is not None:
+            raise CatalogueBroken(f"{self.root} was opened at a pin, which is for reading: open it without")
+
+
+def read_pin(root: Path, name: str) -> dict[str, Any]:
+    """What a pin says: packs, tables, manifest."""
+    path = root / PINS / f"{name}.json"
+    try:
+        facts = json.loads(path.read_text())
+        return {"packs": list(facts["packs"]), "tables": dict(facts["tables"]), "manifest": facts["manifest"]}
+    except FileNotFoundError as error:
+        known = sorted(one.stem for one in (root / PINS).glob("*.json"))
+        raise CatalogueBroken(f"{root} has no pin {name!r}: there is {', '.join(known) or 'none'}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CatalogueBroken(f"{path} is no pin ({type(error).__name__}: {error}): restore it, or pin anew under another name") from error
+
+
+def _clip_schema() -> Any:
+    import pyarrow as arrow
+
+    kinds = {"start_us": arrow.int64(), "num_steps": arrow.int32(), "num_thoughts": arrow.int32()}
+    fields = [("clip_id", arrow.binary(16)), ("content_id", arrow.binary(16))]
+    fields += [(name, kinds.get(name, arrow.string())) for name in _FLAT] + [(name, arrow.float32()) for name in _NUMBERS]
+    fields += [
+        ("tags", arrow.list_(arrow.string())),
+        ("cameras", arrow.list_(arrow.string())),
+        ("nbytes", arrow.int64()),
+        ("start_byte", arrow.int64()),
+    ]
+    return arrow.schema([*fields, ("pack", arrow.string())])
+
+
+def _flat(row: ClipRow) -> dict[str, Any]:
+    ids = {"clip_id": bytes.fromhex(row.clip_id), "content_id": bytes.fromhex(row.content_id)}
+    lists = {"tags": list(row.tags), "cameras": [view.camera for view in row.views]}
+    return ids | {name: getattr(row, name) for name in (*_FLAT, *_NUMBERS, "nbytes")} | {"start_byte": row.offset} | lists
+
+
+def _once(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A clip that lies in two packs is taken from the first."""
+    seen: set[bytes] = set()
+    for row in rows:
+        if row["clip_id"] not in seen:
+            seen.add(row["clip_id"])
+            yield row
+
+
+def _again(write: Callable[[], Value]) -> Value:
+    """A commit that came second is tried again, later and later."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return write()
+        except OSError as error:
+            if attempt + 1 == _ATTEMPTS or not _is_conflict(error):
+                raise
+            time.sleep(_PAUSE_S * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _is_conflict(error: OSError) -> bool:
+    return "conflict" in str(error).lower() or "retryable" in str(error).lower()
+
+
+def _lance() -> Any:
+    try:
+        import lance
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("tables over clips need Lance: pip install 'motorworks[data]'", name="lance") from error
+    return lance
