@@ -46,8 +46,14 @@ def write_manifest(path: Path, clips: Iterable[StoredClip], *, cameras: tuple[st
     A clip given twice is drawn twice as often. Clips without pictures are left out. Returns the number of entries; nothing but a few
     thousand of them is ever in memory.
     """
-    temporary = path.with_name(f".writing-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     packs: dict[str, int] = {}
+    rows = (row for stored in clips for row in _rows(stored, packs, cameras))
+    return write_entries(path, packs, (np.array(batch, ENTRY) for batch in iter(lambda: list(islice(rows, _BATCH)), [])))
+
+
+def write_entries(path: Path, packs: Iterable[str], batches: Iterable[Array]) -> int:
+    """As `write_manifest`, from arrays of ENTRY; `packs` is read when all entries are."""
+    temporary = path.with_name(f".writing-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     num, sha = 0, hashlib.sha256()
     try:
         with temporary.open("xb") as file:
@@ -57,9 +63,8 @@ def write_manifest(path: Path, clips: Iterable[StoredClip], *, cameras: tuple[st
                 sha.update(data)
 
             write(_MAGIC)
-            rows = (row for stored in clips for row in _rows(stored, packs, cameras))
-            while batch := list(islice(rows, _BATCH)):
-                write(np.array(batch, ENTRY).tobytes())
+            for batch in batches:
+                write(batch.tobytes())
                 num += len(batch)
             facts = json.dumps({"packs": list(packs), "num": num}).encode()
             write(facts)
