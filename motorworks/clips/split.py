@@ -1,7 +1,7 @@
 """Train or held out: decided per recording, never per clip, and never taken back."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 SPLITS = ("train", "held_out")
 
@@ -29,6 +29,14 @@ def split_by_recording(
         missing = max(0, wanted - sum(kept.get(name) == "held_out" for name in members))
         split.update({name: "held_out" if rank < missing else "train" for rank, name in enumerate(new)})
     return split
+
+
+def part_of_clips(clips: Sequence[tuple[str, str]], split: Mapping[str, str]) -> list[str]:
+    """Of (recording_id, content_id) each: train, held_out, or "copy" — in training it would show what is held out, uploaded under another
+    name. Recordings that `split` does not know train."""
+    parts = [split.get(recording, "train") for recording, _ in clips]
+    hidden = {content for (_, content), part in zip(clips, parts, strict=True) if part == "held_out"}
+    return ["copy" if part == "train" and content in hidden else part for (_, content), part in zip(clips, parts, strict=True)]
 
 
 def _num_held_out(num: int, frac: float) -> int:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motorworks.clips.split import split_by_recording
+from motorworks.clips.split import part_of_clips, split_by_recording
 
 recordings = st.dictionaries(st.text("abcdef", min_size=1, max_size=5), st.sampled_from(["donkeycar", "town", "video"]), max_size=40)
 
@@ -40,3 +40,8 @@ def test_nonsense_is_refused() -> None:
         split_by_recording({}, held_out_frac=1.0)
     with pytest.raises(ValueError, match="validation"):
         split_by_recording({"a": "town"}, held_out_frac=0.2, previous={"a": "validation"})
+
+
+def test_what_is_held_out_under_one_name_does_not_train_under_another() -> None:
+    clips = [("a", "1"), ("b", "2"), ("again", "1"), ("town", "3"), ("a", "4")]
+    assert part_of_clips(clips, {"a": "held_out", "b": "train"}) == ["held_out", "train", "copy", "train", "held_out"]

@@ -46,6 +46,7 @@ def given(options: RecipeOptions) -> IngestConfig:
 
 def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
     """Leaves packs/ (clips), index.json (a row per clip), split.json and quarantine.json."""
+    from motorworks.clips.split import part_of_clips
     from motorworks.clips.store import ClipStore
 
     quarantine, notes = _read_recordings(config, out)
@@ -55,15 +56,14 @@ def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
     if not rows:
         raise BadInput("no clip could be read:\n" + "\n".join(f"  {row['path']}: {row['reason']}" for row in quarantine))
     split = _split(config, inputs, rows)
-    index = [{name: getattr(row, name) for name in _KEPT} | {"split": split.get(row.recording_id, "train")} for row in rows]
+    parts = part_of_clips([(row.recording_id, row.content_id) for row in rows], split)
+    index = [{name: getattr(row, name) for name in _KEPT} | {"split": part} for row, part in zip(rows, parts, strict=True)]
     for name, value in (("index", index), ("split", split), ("quarantine", quarantine)):
         (out.path / f"{name}.json").write_text(json.dumps(value, indent=1))
-    seconds_s: Counter[str] = Counter()
-    for row in index:
-        seconds_s[row["source"]] += row["num_steps"] / 10
+    sources = sorted({row["source"] for row in index})
     out.record(
         clips_by_source=Counter(row["source"] for row in index),
-        seconds_by_source=seconds_s,
+        seconds_by_source={source: sum(row["num_steps"] for row in index if row["source"] == source) / 10 for source in sources},
         num_quarantined=len(quarantine),
         notes=notes,
         held_out_recordings=sorted(name for name, part in split.items() if part == "held_out"),
