@@ -21,17 +21,17 @@ class StoredClip:
 
 
 class ClipStore:
-    """Reads. Rows are read once a pack and kept; packs that appear later are seen by a new store."""
+    """Reads all packs, or only those named. Rows are read once a pack and kept; packs that appear later are seen by a new store."""
 
-    def __init__(self, root: str | Path):
-        self.root = root
+    def __init__(self, root: str | Path, *, packs: Sequence[str] | None = None):
+        self.root, self._packs = root, packs
         self.place: Place = place_at(root)
         self._index: dict[str, StoredClip] | None = None
 
     @property
     def packs(self) -> list[str]:
         """Names of the packs, sorted."""
-        return self.place.list(PACKS, SUFFIX)
+        return self.place.list(PACKS, SUFFIX) if self._packs is None else sorted(self._packs)
 
     @property
     def index(self) -> dict[str, StoredClip]:

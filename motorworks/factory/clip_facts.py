@@ -43,18 +43,16 @@ def examine_clip(clip: "Clip", clip_id: str, content_id: str, quality: QualityCo
 
 
 def examine_pack(store_path: Path, quality: QualityConfig, pack: str, folder: Path) -> None:
-    """Leaves facts.json and vectors.npz of the clips that `index` takes from this pack."""
+    """Leaves facts.json and vectors.npz of all clips of a pack: what lies in other packs does not change them."""
     import numpy as np
 
     from motorworks.clips.pack import PackBroken
     from motorworks.clips.store import ClipStore
 
-    store = ClipStore(store_path)
+    store = ClipStore(store_path, packs=[pack])
     rows: list[Row] = []
     arrays: dict[str, Any] = {}
     for clip_id, stored in store.index.items():
-        if stored.pack != pack:
-            continue
         try:
             clip = store.read_front(clip_id)
         except PackBroken as error:

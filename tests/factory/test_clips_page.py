@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from motorworks.clips.store import write_clips
 from motorworks.factory import cli
 
 WriteTub = Callable[..., Path]
@@ -50,3 +51,16 @@ def test_a_new_turn_examines_only_new_packs(drives: Path, tmp_path: Path, write_
     record = json.loads((root / "clips/turn1/examine/dev/record.json").read_text())
     assert record["items"]["pack"] == {"reused": 1, "computed": 1}
     assert len(_rows(root, "examine", "clips.json")) == 2
+
+
+def test_a_clip_that_lies_in_two_packs_is_examined_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Facts of a pack do not depend on other packs, so they may be reused beside new ones."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    from broken_inputs import clip
+
+    root, store = tmp_path / "art", tmp_path / "store"
+    for seeds in ((1, 2), (2, 3)):
+        write_clips(store, [clip(seed) for seed in seeds])
+        assert cli.main(["ingest", str(store), "--artifacts", str(root)]) == 0
+    assert sorted(row["recording_id"] for row in _rows(root, "examine", "clips.json")) == ["stored-1", "stored-2", "stored-3"]
+    assert json.loads((root / "clips/turn1/examine/dev/record.json").read_text())["items"]["pack"] == {"reused": 1, "computed": 1}

@@ -15,6 +15,7 @@ from motorworks.factory.clip_facts import VECTORS, Row, examine_pack, read_facts
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
+    from motorworks.clips.store import ClipStore
     from motorworks.curate.deduplicate import ClipFeatures
 
 STRIPS = "strips"
@@ -39,7 +40,8 @@ def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
 
     ingest = inputs.one("clips")
     index = {row["clip_id"]: row for row in json.loads((ingest.path / "index.json").read_text())}
-    packs = ClipStore(ingest.path).packs
+    store = ClipStore(ingest.path)
+    packs = store.packs
     folders = out.try_items("pack", packs, partial(examine_pack, ingest.path, config.quality), depends_on=config.quality, limits=config.limits)
     rows: list[Row] = []
     features: list[ClipFeatures] = []
@@ -49,8 +51,9 @@ def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
             failed.append({"path": pack, "reason": f"examining it {folder.reason}"})
             continue
         for row, found in read_facts(folder):
-            rows.append({**index[row["clip_id"]], **row, "pack": pack})
-            features.append(replace(found, body=rows[-1]["body"]))
+            if store.index[row["clip_id"]].pack == pack:  # of a clip that lies in two, the first
+                rows.append({**index[row["clip_id"]], **row, "pack": pack})
+                features.append(replace(found, body=rows[-1]["body"]))
     order = sorted(range(len(rows)), key=lambda place: (rows[place]["source"], rows[place]["recording_id"], rows[place]["start_us"]))
     rows, features = [rows[place] for place in order], [features[place] for place in order]
     for duplicate in find_duplicates(features, config.duplicates):
@@ -59,7 +62,7 @@ def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
     _write(out.path / "failed.json", failed)
     _coverage(rows, out)
     _map(config, rows, features, out)
-    _strips(config, rows, ingest.path, out)
+    _strips(config, rows, store, out)
     good = [row for row in rows if not row["reasons"]]
     out.record(
         num_clips=len(rows),
@@ -118,12 +121,10 @@ def _map(config: ExamineConfig, rows: list[Row], features: "list[ClipFeatures]",
     _write(out.path / "map.json", points)
 
 
-def _strips(config: ExamineConfig, rows: list[Row], store_path: Path, out: Output) -> None:
+def _strips(config: ExamineConfig, rows: list[Row], store: "ClipStore", out: Output) -> None:
     """Some clips of every scenario, and of every kind of fault."""
-    from motorworks.clips.store import ClipStore
     from motorworks.factory.report.clip_strips import strip_jpeg
 
-    store = ClipStore(store_path)
     (out.path / STRIPS).mkdir()
     shown: dict[str, list[Row]] = {}
     for row in rows:
@@ -135,9 +136,8 @@ def _strips(config: ExamineConfig, rows: list[Row], store_path: Path, out: Outpu
         pictures = [row for row in members if store.index[row["clip_id"]].row.views and "unreadable" not in "".join(row["reasons"])]
         for row in pictures[:: max(1, len(pictures) // config.strips_per_scenario)][: config.strips_per_scenario]:
             file = f"{STRIPS}/{row['clip_id']}.jpg"
-            frames = store.read_front(row["clip_id"]).frames
-            if frames is not None and not (out.path / file).exists():
-                (out.path / file).write_bytes(strip_jpeg(frames))
+            if not (out.path / file).exists():
+                (out.path / file).write_bytes(strip_jpeg(store.read_front(row["clip_id"]).frames))
             listed.append({"group": group, "file": file, "clip_id": row["clip_id"]})
     _write(out.path / "strips.json", listed)
 
