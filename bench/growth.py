@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.figure import Figure
-from motorworks.clips.catalogue import Catalogue, _clip_schema
+from motorworks.clips.catalogue import Catalogue, clip_schema
 from motorworks.clips.manifest import ENTRY, Manifest, write_entries
 from motorworks.clips.order import Permutation
 
@@ -59,9 +59,9 @@ def grow(num: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         catalogue = Catalogue(root)
-        schema = _clip_schema()
+        schema = clip_schema()
         clips = pyarrow.RecordBatchReader.from_batches(schema, (_clips(start, stop, schema) for start, stop in _parts(num)))
-        seconds["take_in"] = _seconds(lambda: catalogue._insert("clips", clips))
+        seconds["take_in"] = _seconds(lambda: catalogue.insert(clips))
         tags = (_tags(start, stop) for start, stop in _parts(num))
         first = _tags(0, 1)
         seconds["tag"] = _seconds(lambda: catalogue.put("tag", pyarrow.RecordBatchReader.from_batches(first.schema, tags)))

@@ -6,9 +6,7 @@ every table and the packs of that moment: whoever opens it later reads the same.
 """
 
 import json
-import os
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from motorworks.clips.pack import read_rows
-from motorworks.clips.place import flush
+from motorworks.clips.place import whole_file
 from motorworks.clips.record import ClipRow
 from motorworks.clips.store import PACKS, ClipStore
 
@@ -78,10 +76,10 @@ class Catalogue:
         new = [pack for pack in store.packs if pack not in known]
         if not new:
             return 0
-        schema = _clip_schema()
+        schema = clip_schema()
         rows = _once({**_flat(row), "pack": pack} for pack in new for row in read_rows(store.place, f"{PACKS}/{pack}"))
         batches = (pyarrow.RecordBatch.from_pylist(part, schema) for part in iter(lambda: list(islice(rows, _BATCH)), []))
-        return self._insert(CLIPS, pyarrow.RecordBatchReader.from_batches(schema, batches))
+        return self.insert(pyarrow.RecordBatchReader.from_batches(schema, batches))
 
     def put(self, name: str, table: Any) -> int:
         """Makes or replaces a table of facts about clips (a pyarrow table or reader with a column clip_id); returns its version.
@@ -94,12 +92,6 @@ class Catalogue:
         (self.root / TABLES).mkdir(parents=True, exist_ok=True)
         dataset = _again(lambda: _lance().write_dataset(table, str(self._path(name)), mode="overwrite"))
         return int(dataset.version)
-
-    def append(self, name: str, table: Any) -> int:
-        """More rows of a table that is there."""
-        self._writable()
-        self.table(name)
-        return int(_again(lambda: _lance().write_dataset(table, str(self._path(name)), mode="append")).version)
 
     def query(self, sql: str) -> Any:
         """Any SQL over the tables by their names (DuckDB); a pyarrow table."""
@@ -131,17 +123,15 @@ class Catalogue:
             dataset = self.table(table)
             _again(lambda dataset=dataset: dataset.tags.create(name, dataset.version))  # type: ignore[misc]  # keeps it from being cleaned up
             versions[table] = int(dataset.version)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-        temporary.write_text(json.dumps({"packs": ClipStore(self.root).packs, "tables": versions, "manifest": manifest}, indent=1))
-        flush(temporary)
-        os.rename(temporary, path)
-        flush(path.parent)
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps({"packs": ClipStore(self.root).packs, "tables": versions, "manifest": manifest}, indent=1))
         return path
 
-    def _insert(self, name: str, rows: Any) -> int:
-        """Rows whose clip_id is not there yet. The first table is written as a whole; if two writers begin at once, one of them merges."""
-        lance, path = _lance(), self._path(name)
+    def insert(self, rows: Any) -> int:
+        """Rows of `clips` (a reader of `clip_schema`) whose clip_id is not there yet; returns how many.
+
+        The first table is written as a whole; if two writers begin at once, one of them merges."""
+        lance, path = _lance(), self._path(CLIPS)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             try:
@@ -182,7 +172,8 @@ def read_pin(root: Path, name: str) -> dict[str, Any]:
         raise CatalogueBroken(f"{path} is no pin ({type(error).__name__}: {error}): restore it, or pin anew under another name") from error
 
 
-def _clip_schema() -> Any:
+def clip_schema() -> Any:
+    """The columns of `clips`."""
     import pyarrow as arrow
 
     kinds = {"start_us": arrow.int64(), "num_steps": arrow.int32(), "num_thoughts": arrow.int32()}

@@ -1,15 +1,13 @@
 """Clips as a LeRobot v3 dataset, so that they open in its tools: many episodes a file, videos joined without encoding them again.
 
 Layout as lerobot 0.4.4 (Apache-2.0) reads it: meta/{info.json, stats.json, tasks.parquet, episodes/}, data/ and videos/. What LeRobot has
-no place for (source, licence, recording, clock, kinds, thoughts) stands in further columns of the episodes, so that `readers.lerobot`
-gives back the same clips.
+no place for (source, licence, recording, clock, kinds, thoughts) stands in further columns of the episodes, so that nothing
+is lost.
 """
 
+import contextlib
 import io
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -19,14 +17,15 @@ from typing import Any
 import av
 import numpy as np
 
-from motorworks.clips.frames import FRAME_HZ, decode_mp4, encode_mp4, video_size
-from motorworks.clips.record import pack_runs
+from motorworks.clips.frames import FRAME_HZ, decode_mp4
+from motorworks.clips.place import whole_folder
+from motorworks.clips.record import encode_videos, pack_runs
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
+from motorworks.tokens.text import DEFAULT_INSTRUCTION
 
 STATE, ACTION, IMAGES = "observation.state", "action", "observation.images."
 STATE_NAMES, ACTION_NAMES = ("x_m", "y_m", "yaw_rad", "speed_mps"), ("accel_mps2", "curvature_per_m")
-DEFAULT_TASK = "follow the road"
 _DATA_MB, _VIDEO_MB, _CHUNK_FILES = 100, 200, 1000
 _LOOKED_AT = 4  # frames of a clip whose pixels count for the statistics
 
@@ -34,20 +33,13 @@ _LOOKED_AT = 4  # frames of a clip whose pixels count for the statistics
 def write_lerobot(clips: Iterable[Clip], folder: Path, *, video_mb: float = _VIDEO_MB) -> int:
     """Writes clips, an episode each, and returns how many. All need motion and the same cameras at the same size; ValueError names the
     clip that differs. The folder must not exist; it appears when all is written."""
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists: a dataset is written whole, give a new folder")
     pandas = _pandas()
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        writer = _Writer(root=temporary, video_mb=video_mb)
+    with whole_folder(folder) as temporary, contextlib.closing(_Writer(root=temporary, video_mb=video_mb)) as writer:
         for clip in clips:
             writer.add(clip)
         if not writer.episodes:
             raise ValueError("no clip was given")
         writer.finish(pandas)
-        os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return len(writer.episodes)
 
 
@@ -80,8 +72,10 @@ class _Writer:
         """One episode."""
         if clip.motion is None:
             raise ValueError(f"clip of {clip.recording_id}: no ego motion, so LeRobot would have no state and no action; leave it out")
-        videos = clip.encoded or {name: encode_mp4(frames) for name, frames in ({clip.front_camera: clip.frames} | dict(clip.side_frames)).items()}
-        sizes = {name: video_size(video) for name, video in videos.items()}
+        videos = encode_videos(clip)
+        if not videos:
+            raise ValueError(f"clip of {clip.recording_id}: no pictures; leave it out")
+        sizes = {name: (height, width) for name, (_, height, width) in videos.items()}
         if not self.episodes:
             self.sizes, self.body = sizes, clip.body
             self.videos = {name: _Joined(self.root / "videos" / f"{IMAGES}{name}", self.video_bytes) for name in sizes}
@@ -92,9 +86,9 @@ class _Writer:
             )
         number, num = len(self.episodes), len(clip.timestamp_us)
         episode = self._frames(clip, number)
-        for name, video in videos.items():
+        for name, (video, height, width) in videos.items():
             episode |= {f"videos/{IMAGES}{name}/{key}": value for key, value in self.videos[name].add(video, num).items()}
-            looks = decode_mp4(video, height_px=sizes[name][0], width_px=sizes[name][1])[:: max(1, num // _LOOKED_AT)]
+            looks = decode_mp4(video, height_px=height, width_px=width)[:: max(1, num // _LOOKED_AT)]
             self.stats.setdefault(f"{IMAGES}{name}", _Stats()).rows.append(looks[:, ::8, ::8].reshape(-1, 3) / 255)
         self.episodes.append(episode | {"data/chunk_index": 0, "data/file_index": self.num_data_files} | _ours(clip))
         self.num_frames += num
@@ -104,7 +98,7 @@ class _Writer:
     def _frames(self, clip: Clip, number: int) -> dict[str, Any]:
         motion, num = clip.motion, len(clip.timestamp_us)
         assert motion is not None
-        tasks = clip.instructions or (DEFAULT_TASK,) * num
+        tasks = clip.instructions or (DEFAULT_INSTRUCTION,) * num
         state = np.column_stack([motion.poses_world, motion.speed_mps]).astype(np.float32)
         action = np.column_stack([motion.accel_mps2, motion.curvature_per_m]).astype(np.float32)
         columns = {
@@ -147,8 +141,7 @@ class _Writer:
     def finish(self, pandas: Any) -> None:
         """Everything under meta/."""
         self._flush()
-        for video in self.videos.values():
-            video.close()
+        self.close()
         meta = self.root / "meta"
         (meta / "episodes/chunk-000").mkdir(parents=True)
         pandas.DataFrame(self.episodes).to_parquet(meta / "episodes/chunk-000/file-000.parquet")
@@ -172,6 +165,11 @@ class _Writer:
             "features": features,
         }
         (meta / "info.json").write_text(json.dumps(info, indent=1))
+
+    def close(self) -> None:
+        """Finishes the videos."""
+        for video in self.videos.values():
+            video.close()
 
     def _features(self) -> dict[str, dict[str, Any]]:
         features: dict[str, dict[str, Any]] = {}

@@ -3,16 +3,14 @@
 import contextlib
 import io
 import json
-import os
-import shutil
 import tarfile
-import uuid
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from motorworks.clips.place import whole_folder
 from motorworks.clips.record import decode_record, encode_record
 from motorworks.datatypes.clip import Clip
 
@@ -22,12 +20,8 @@ SHARD_BYTES = 256 << 20
 def write_webdataset(clips: Iterable[Clip], folder: Path, *, shard_bytes: int = SHARD_BYTES) -> int:
     """Writes clips-000000.tar ... and index.json (clip to shard); returns how many clips. The folder must not exist; it appears when all is
     written. Of each clip: <id>.json (what it is), <id>.motion.npz (clock, poses, speed, controls), <id>.<camera>.mp4."""
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists: shards are written whole, give a new folder")
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    temporary.mkdir(parents=True)
     index: dict[str, str] = {}
-    try:
+    with whole_folder(folder) as temporary:
         with contextlib.ExitStack() as shards:
             shard: tarfile.TarFile | None = None
             for clip in clips:
@@ -43,9 +37,6 @@ def write_webdataset(clips: Iterable[Clip], folder: Path, *, shard_bytes: int = 
         if not index:
             raise ValueError("no clip was given")
         (temporary / "index.json").write_text(json.dumps(index, indent=1))
-        os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return len(index)
 
 

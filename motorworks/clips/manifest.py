@@ -5,16 +5,14 @@ magic, 64 bytes | entry | entry | ... | JSON: packs, cameras | length of the JSO
 
 import hashlib
 import json
-import os
 import struct
-import uuid
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from motorworks.clips.place import flush
+from motorworks.clips.place import whole_file
 from motorworks.clips.store import StoredClip
 from motorworks.geometry.array import Array
 
@@ -53,28 +51,20 @@ def write_manifest(path: Path, clips: Iterable[StoredClip], *, cameras: tuple[st
 
 def write_entries(path: Path, packs: Iterable[str], batches: Iterable[Array]) -> int:
     """As `write_manifest`, from arrays of ENTRY; `packs` is read when all entries are."""
-    temporary = path.with_name(f".writing-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     num, sha = 0, hashlib.sha256()
-    try:
-        with temporary.open("xb") as file:
+    with whole_file(path) as temporary, temporary.open("xb") as file:
 
-            def write(data: bytes) -> None:
-                file.write(data)
-                sha.update(data)
+        def write(data: bytes) -> None:
+            file.write(data)
+            sha.update(data)
 
-            write(_MAGIC)
-            for batch in batches:
-                write(batch.tobytes())
-                num += len(batch)
-            facts = json.dumps({"packs": list(packs), "num": num}).encode()
-            write(facts)
-            file.write(_TAIL.pack(len(facts), sha.digest(), _MAGIC))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        flush(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        write(_MAGIC)
+        for batch in batches:
+            write(batch.tobytes())
+            num += len(batch)
+        facts = json.dumps({"packs": list(packs), "num": num}).encode()
+        write(facts)
+        file.write(_TAIL.pack(len(facts), sha.digest(), _MAGIC))
     return num
 
 

@@ -15,7 +15,7 @@ from motorworks.geometry.se2 import wrap_angle
 SUFFICIENT = "speed with yaw, heading, yaw_rate or steering; or lat with lon"
 _CREEP_M = 0.05  # per step: below this, turn over distance is noise
 _COURSE_MPS = 0.5  # below this a course over ground is noise, and the last one is held
-_WGS84_M, _WGS84_E2 = 6378137.0, 6.69437999014e-3
+WGS84_M, WGS84_E2 = 6378137.0, 6.69437999014e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +107,8 @@ def east_north(lat_deg: Float[Array, " sample"], lon_deg: Float[Array, " sample"
     """Metres east and north of the first finite fix, on the plane that touches the ellipsoid there (1 m off at 10 km)."""
     first = int(np.argmax(np.isfinite(lat_deg) & np.isfinite(lon_deg)))
     lat = np.deg2rad(lat_deg[first])
-    bend = 1 - _WGS84_E2 * np.sin(lat) ** 2
-    across_m, along_m = _WGS84_M / np.sqrt(bend), _WGS84_M * (1 - _WGS84_E2) / bend**1.5
+    bend = 1 - WGS84_E2 * np.sin(lat) ** 2
+    across_m, along_m = WGS84_M / np.sqrt(bend), WGS84_M * (1 - WGS84_E2) / bend**1.5
     east = wrap_angle(np.deg2rad(lon_deg - lon_deg[first])) * across_m * np.cos(lat)
     return np.stack([east, np.deg2rad(lat_deg - lat_deg[first]) * along_m], axis=-1)
 

@@ -1,8 +1,11 @@
 """Where bytes lie: a folder, or an object store by URL (fsspec). Whole new files and byte ranges; nothing is ever changed in place."""
 
+import contextlib
 import os
+import shutil
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -143,6 +146,35 @@ class RemotePlace:
                     raise OSError(f"{self.name}: {type(error).__name__}: {error} (tried {ATTEMPTS} times)") from error
                 time.sleep(FIRST_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to; it takes its place, on disk, when the block ends well, and leaves no trace else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """As `whole_file`, for an empty folder. One that is there already is refused, or replaced."""
+    if folder.exists() and not replace:
+        raise FileExistsError(f"{folder} exists: it is written whole, give a new folder")
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def flush(path: Path) -> None:

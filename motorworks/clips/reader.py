@@ -70,11 +70,10 @@ def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list
     return list(found.values())
 
 
-def inputs_of(reader: ClipReader, path: Path) -> tuple[Path, ...]:
-    """All that reading a recording depends on: itself, its ingest.toml, and the telemetry beside a video."""
-    settings = settings_file(path)
-    telemetry = beside(path) if isinstance(reader, DashcamReader) else None
-    return (path, *(one for one in (settings, telemetry) if one is not None))
+def read_beside(path: Path) -> tuple[Path, ...]:
+    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, and the telemetry of a file."""
+    found = (settings_file(path), beside(path) if path.is_file() else None)
+    return tuple(one for one in found if one is not None)
 
 
 def read_one(reader: ClipReader, path: Path) -> ReadResult:

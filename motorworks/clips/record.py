@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from jaxtyping import UInt8
 
 from motorworks.clips import motion_code
 from motorworks.clips.cut import cut
@@ -19,6 +20,7 @@ from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.rig import Camera
 from motorworks.datatypes.thought import Thought
 from motorworks.datatypes.trajectory import DT_S
+from motorworks.geometry.array import Array
 
 ID_LETTERS = 32  # of a digest in hexadecimal: 128 bits
 _HEAD = struct.Struct("<I")
@@ -89,7 +91,7 @@ def encode_record(clip: Clip) -> tuple[ClipRow, bytes]:
     clip = motion_code.quantise(clip)
     content = content_digest(clip)
     clip_id = clip_digest(clip, content)[:ID_LETTERS]
-    videos = _videos(clip)
+    videos = encode_videos(clip)
     head = _Head(
         clip_id=clip_id,
         recording_id=clip.recording_id,
@@ -209,7 +211,16 @@ def unpack_runs(runs: Sequence[Sequence[Any]]) -> list[Any]:
     return list(chain.from_iterable(repeat(value, num) for num, value in runs))
 
 
-def _videos(clip: Clip) -> Mapping[str, tuple[bytes, int, int]]:
+def front_frames(clip: Clip) -> UInt8[Array, "time height width 3"] | None:
+    """The pictures of the camera that looks ahead, decoded where they come encoded; None without pictures."""
+    if clip.frames is not None or not clip.encoded:
+        return clip.frames
+    video = clip.encoded[clip.front_camera]
+    height_px, width_px = video_size(video)
+    return decode_mp4(video, height_px=height_px, width_px=width_px)
+
+
+def encode_videos(clip: Clip) -> Mapping[str, tuple[bytes, int, int]]:
     """MP4, height and width by camera, the one that looks ahead first."""
     if clip.encoded:
         return {name: (video, *video_size(video)) for name, video in clip.encoded.items()}

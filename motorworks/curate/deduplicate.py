@@ -5,7 +5,7 @@ pictures by brightness over a coarse grid, motion step by step. Two drives along
 looks more like the mirror image. Neither is a duplicate.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,37 +82,19 @@ def sign(clip: Clip) -> Signature:
 
 def find_duplicates(clips: Sequence[ClipFeatures], config: DuplicateConfig = DuplicateConfig()) -> list[Duplicate]:
     """Clips that repeat an earlier one; the first of each family stays, so put what an earlier turn kept first."""
-    embeddings = [clip.embedding for clip in clips]
-    return find_duplicate_rows(
-        content_ids=[clip.content_id for clip in clips],
-        kinds=[(clip.body, clip.signature.looks is None, clip.signature.motion is None) for clip in clips],
-        embeddings=embeddings,
-        signature=lambda number: clips[number].signature,
-        config=config,
-    )
-
-
-def find_duplicate_rows(
-    *,
-    content_ids: Sequence[str],
-    kinds: Sequence[tuple[str, bool, bool]],
-    embeddings: Sequence[Float[Array, " dim"] | None],
-    signature: Callable[[int], Signature],
-    config: DuplicateConfig = DuplicateConfig(),
-) -> list[Duplicate]:
-    """As `find_duplicates`, from columns: signatures are asked for one pair at a time and need not lie in memory."""
     first: dict[str, int] = {}
     of: dict[int, Duplicate] = {}
-    for number, digest in enumerate(content_ids):
-        if (earlier := first.setdefault(digest, number)) != number:
+    for number, clip in enumerate(clips):
+        if (earlier := first.setdefault(clip.content_id, number)) != number:
             of[number] = Duplicate(clip=number, of=earlier, exact=True)
     by_kind: dict[tuple[str, bool, bool], list[int]] = {}
-    for number, kind in enumerate(kinds):
+    for number, clip in enumerate(clips):
         if number not in of:
+            kind = (clip.body, clip.signature.looks is None, clip.signature.motion is None)
             by_kind.setdefault(kind, []).append(number)
     for members in by_kind.values():
-        for later, earlier in _candidates(members, embeddings, config):
-            if later not in of and earlier not in of and same(signature(earlier), signature(later), config):
+        for later, earlier in _candidates(members, clips, config):
+            if later not in of and earlier not in of and same(clips[earlier].signature, clips[later].signature, config):
                 of[later] = Duplicate(clip=later, of=earlier, exact=False)
     root = {number: entry.of for number, entry in of.items() if not entry.exact}  # a copy of a near copy is one too
     return [Duplicate(clip=number, of=root.get(of[number].of, of[number].of), exact=of[number].exact) for number in sorted(of)]
@@ -136,12 +118,12 @@ def same(a: Signature, b: Signature, config: DuplicateConfig = DuplicateConfig()
     return any(_moves_alike(a.motion, b.motion, steps, config) for steps in near)
 
 
-def _candidates(members: list[int], embeddings: Sequence[Float[Array, " dim"] | None], config: DuplicateConfig) -> Iterator[tuple[int, int]]:
+def _candidates(members: list[int], clips: Sequence[ClipFeatures], config: DuplicateConfig) -> Iterator[tuple[int, int]]:
     """Pairs (later, earlier) worth a look, by the later one and then by the earlier. Without pictures: all of them."""
-    if not members or embeddings[members[0]] is None:
+    if clips[members[0]].embedding is None:
         yield from ((later, earlier) for place, later in enumerate(members) for earlier in members[:place])
         return
-    vectors = np.stack([embeddings[number] for number in members]).astype(np.float32)  # type: ignore[arg-type]  # one kind: all have one
+    vectors = np.stack([clips[number].embedding for number in members]).astype(np.float32)  # type: ignore[arg-type]  # one kind: all have one
     pairs: set[tuple[int, int]] = set()
     found = groups(vectors)
     for group in range(int(found.max()) + 1):

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,8 @@ from jaxtyping import UInt8
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from PIL import Image
 
-from motorworks.clips.frames import decode_mp4, video_size
+from motorworks.clips.place import whole_file
+from motorworks.clips.record import front_frames
 from motorworks.curate.describe import describe
 from motorworks.curate.evidence import look_at
 from motorworks.curate.labellers import LabelSet, Thoughts
@@ -71,10 +71,8 @@ def write_review(clips: Mapping[str, Clip], labels: Sequence[LabelSet], path: Pa
     }
     page_id = hashlib.sha256(repr([(question.clip_id, question.start, question.stop) for question in asked]).encode()).hexdigest()[:12]
     page = _template().render(data=data, page_id=page_id, by_kind=by_kind, num_left_out=len(everything) - len(asked))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return Review(path=path, num_questions=len(asked), num_left_out=len(everything) - len(asked), num_by_kind=by_kind)
 
 
@@ -126,7 +124,7 @@ def _with_strips(questions: Sequence[Question], clips: Mapping[str, Clip]) -> li
     """Questions as the page wants them, in order; a clip's pictures are decoded once and let go."""
     strips: dict[tuple[str, int], tuple[str, list[int]]] = {}
     for clip_id, clip in clips.items():
-        frames = _frames(clip)
+        frames = front_frames(clip)
         if frames is not None:
             strips |= {(clip_id, question.start): _strip(frames, question) for question in questions if question.clip_id == clip_id}
     made = []
@@ -136,14 +134,6 @@ def _with_strips(questions: Sequence[Question], clips: Mapping[str, Clip]) -> li
         row = {"clip": question.clip_id, "start": question.start, "stop": question.stop, "kind": question.kind, "said": said}
         made.append(row | {"picture": picture, "steps": steps})
     return made
-
-
-def _frames(clip: Clip) -> UInt8[Array, "time height width 3"] | None:
-    if clip.frames is not None or not clip.encoded:
-        return clip.frames
-    video = clip.encoded[clip.front_camera]
-    height, width = video_size(video)
-    return decode_mp4(video, height_px=height, width_px=width)
 
 
 def _strip(frames: UInt8[Array, "time height width 3"], question: Question) -> tuple[str, list[int]]:

@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import re
-import shutil
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from motorworks.clips.place import whole_folder
 from motorworks.geometry.array import Array
 
 EXACT_UP_TO = 50_000  # vectors: below it a matrix product is quicker than any index
@@ -71,18 +69,13 @@ def build_index(folder: Path, clip_ids: Sequence[str], vectors: Float[Array, "nu
 
     values = pyarrow.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
     table = pyarrow.table({"clip_id": list(clip_ids), "vector": pyarrow.FixedSizeListArray.from_arrays(values, vectors.shape[1])})
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    with whole_folder(folder, replace=True) as temporary:
         dataset = lance.write_dataset(table, str(temporary / _TABLE))
         indexed = len(vectors) > EXACT_UP_TO
         if indexed:
             partitions = 2 ** round(math.log2(math.sqrt(len(vectors))))
             dataset.create_index("vector", index_type="IVF_RQ", metric="cosine", num_partitions=partitions, num_bits=1)
         (temporary / _FACTS).write_text(json.dumps({"embedder": embedder, "indexed": indexed, "num": len(vectors)}))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return VectorIndex(folder)
 
 

@@ -103,8 +103,8 @@ def look(paths: Sequence[Path], engine: Engine) -> Look:
 
 
 def _try(job: "tuple[ClipReader, Path]") -> Tried:
-    from motorworks.clips.frames import decode_mp4, video_size
     from motorworks.clips.reader import read_one
+    from motorworks.clips.record import front_frames
     from motorworks.factory.report.clip_strips import strip_jpeg
 
     reader, path = job
@@ -112,12 +112,7 @@ def _try(job: "tuple[ClipReader, Path]") -> Tried:
     facts: Counter[str] = Counter()
     strips = []
     for clip in result.clips:
-        frames = clip.frames
-        if frames is None and clip.encoded and len(strips) < NUM_STRIPS:
-            video = clip.encoded[clip.front_camera]
-            height_px, width_px = video_size(video)
-            frames = decode_mp4(video, height_px=height_px, width_px=width_px)
-        if frames is not None and len(strips) < NUM_STRIPS:
+        if len(strips) < NUM_STRIPS and (frames := front_frames(clip)) is not None:
             strips.append(strip_jpeg(frames))
         cameras = max(len(clip.encoded), (clip.frames is not None) + len(clip.side_frames))
         facts[f"{cameras} camera{'s' * (cameras != 1)}"] += 1

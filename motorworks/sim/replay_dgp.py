@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from motorworks.clips.readers.dgp import matrix_of
 from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
 from motorworks.geometry.kernel import kernel
@@ -51,19 +52,6 @@ class RealWarpError:
     seen_frac: float
 
 
-def _matrix(pose: dict[str, dict[str, float]]) -> Float[Array, "4 4"]:
-    q, t = pose["rotation"], pose["translation"]
-    w, x, y, z = np.array([q["qw"], q["qx"], q["qy"], q["qz"]]) / np.linalg.norm([q["qw"], q["qx"], q["qy"], q["qz"]])
-    matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    matrix[:3, 3] = t["x"], t["y"], t["z"]
-    return matrix
-
-
 def _ground(points_m: Float[Array, "point 3"]) -> Float[Array, " 3"]:
     """a, b, c of the plane z = a x + b y + c through the low returns within 15 m (least squares, twice, on what lies near it)."""
     near = points_m[(np.hypot(points_m[:, 0], points_m[:, 1]) < 15.0) & (np.abs(points_m[:, 2]) < 0.5)]
@@ -88,7 +76,7 @@ def read_views(folder: Path, *, width_px: int = 484) -> list[View]:
         entries = [data[key] for key in sample["datum_keys"]]
         sweep = next(entry["datum"]["point_cloud"] for entry in entries if "point_cloud" in entry["datum"])
         points_m = np.load(folder / sweep["filename"])["data"][:, :3]
-        world_from_rig, plane = _matrix(sweep["pose"]), _ground(points_m)
+        world_from_rig, plane = matrix_of(sweep["pose"]), _ground(points_m)
         up = world_from_rig[:3, :3] @ (np.array([-plane[0], -plane[1], 1.0]) / np.hypot(1.0, np.hypot(plane[0], plane[1])))
         on_ground = world_from_rig[:3, :3] @ (0.0, 0.0, plane[2]) + world_from_rig[:3, 3]
         world_m = points_m @ world_from_rig[:3, :3].T + world_from_rig[:3, 3]
@@ -96,7 +84,7 @@ def read_views(folder: Path, *, width_px: int = 484) -> list[View]:
             if "image" not in entry["datum"]:
                 continue
             name, image = entry["id"]["name"], entry["datum"]["image"]
-            pose, k = _matrix(image["pose"]), intrinsics[name]
+            pose, k = matrix_of(image["pose"]), intrinsics[name]
             height_m = float(up @ (pose[:3, 3] - on_ground))
             # one focal length: their fx and fy differ by up to 1 %, so the height is shrunk by a little more
             scale = width_px / image["width"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.thought import Thought
@@ -38,7 +39,7 @@ def make_segment(tmp_path: Path) -> Callable[..., Path]:
         arrays = {
             "frame_times": times,
             "frame_positions": [6378137.0, 0, 0] + enu_m @ ecef_from_enu.T,
-            "frame_orientations": np.array([_quaternion(matrix) for matrix in rotation]),
+            "frame_orientations": Rotation.from_matrix(rotation).as_quat(scalar_first=True),
             "frame_velocities": velocity @ ecef_from_enu.T,
         }
         if edit:
@@ -76,17 +77,3 @@ def make_clip() -> Callable[..., Clip]:
         )
 
     return make
-
-
-def _quaternion(matrix: np.ndarray) -> np.ndarray:
-    """w x y z of a rotation, by the largest of the four (Shepperd)."""
-    m, trace = matrix, np.trace(matrix)
-    squares = np.array([1 + trace, *(1 + 2 * np.diag(m) - trace)])
-    rows = [
-        [squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
-        [m[2, 1] - m[1, 2], squares[1], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
-        [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], squares[2], m[1, 2] + m[2, 1]],
-        [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[3]],
-    ]
-    row = np.array(rows[int(squares.argmax())])
-    return row / np.linalg.norm(row)

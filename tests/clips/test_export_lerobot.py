@@ -55,6 +55,7 @@ def test_episodes_share_files_and_keep_their_bytes(clips: list[Clip], tmp_path: 
 def test_what_cannot_be_an_episode_is_refused_and_nothing_is_left(clips: list[Clip], make_clip: MakeClip, tmp_path: Path) -> None:
     for other, words in (
         (replace(clips[0], motion=None), "no ego motion"),
+        (replace(clips[0], encoded={}), "no pictures"),
         (replace(clips[0], encoded={"rear": clips[0].encoded["front"]}), "holds one of each"),
         (make_clip(40, height=64, width=96), "holds one of each"),
     ):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from motorworks.clips.reader import read
 from motorworks.clips.readers.rig_log import camera_from, pose_matrix
@@ -16,18 +17,8 @@ NUM, SPEED_MPS, YAW_RATE = 60, 8.0, 0.1
 SIZE = (320, 180)
 
 
-def _quaternion(matrix: np.ndarray) -> list[float]:
-    """w x y z (Shepperd's largest of four)."""
-    m, trace = matrix, np.trace(matrix)
-    squares = np.array([1 + trace, *(1 + 2 * np.diag(m) - trace)])
-    rows = [
-        [squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
-        [m[2, 1] - m[1, 2], squares[1], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
-        [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], squares[2], m[1, 2] + m[2, 1]],
-        [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[3]],
-    ]
-    row = np.array(rows[int(squares.argmax())])
-    return (row / np.linalg.norm(row)).tolist()
+def _quaternion(rotation: np.ndarray) -> list[float]:
+    return Rotation.from_matrix(rotation).as_quat(scalar_first=True).tolist()
 
 
 def _world_from_rig(time_s: float) -> np.ndarray:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from motorworks.clips.frames import encode_mp4
-from motorworks.clips.reader import inputs_of, read
-from motorworks.clips.readers.video import DashcamReader
+from motorworks.clips.reader import read, read_beside
 
 SPEED_MPS, YAW_RATE, SECONDS = 10.0, 0.1, 8
 
@@ -80,7 +79,7 @@ def test_a_map_names_columns_units_and_what_the_files_do_not_say(video: Path) ->
     (clip,) = read([video]).clips
     assert (clip.licence, clip.body) == ("CC-BY-4.0", "car")
     np.testing.assert_allclose(clip.motion.curvature_per_m[5:-5], YAW_RATE / SPEED_MPS, rtol=0.02)
-    assert inputs_of(DashcamReader(), video) == (video, settings, video.with_suffix(".csv"))
+    assert read_beside(video) == (settings, video.with_suffix(".csv"))
 
 
 def test_a_gpx_track_once_a_second(video: Path) -> None:

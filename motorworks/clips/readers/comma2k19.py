@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64, UInt8
 from motorworks.bodies.body import HIGHWAY_CAR
 from motorworks.clips.clock import Piece, cut_pieces
 from motorworks.clips.frames import iterate_video
-from motorworks.clips.motion import motion_at_ticks
+from motorworks.clips.motion import WGS84_E2, motion_at_ticks
 from motorworks.clips.recording import Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
@@ -23,7 +23,6 @@ from motorworks.geometry.se2 import wrap_angle
 CAMERA_AHEAD_OF_REAR_AXLE_M = 1.6
 _POSE_FILES = {"frame_times": (), "frame_positions": (3,), "frame_orientations": (4,), "frame_velocities": (3,)}
 _MOVING_MPS = 5.0  # above this, course over ground is heading
-_WGS84_E2 = 6.69437999014e-3
 
 
 class Comma2k19Reader:
@@ -149,7 +148,7 @@ def _to_rig(arrays: dict[str, Float[Array, "frame *dim"]], good: Array) -> tuple
 def _enu_from_ecef(position_m: Float[Array, " 3"]) -> Float[Array, "3 3"]:
     """Rotation to east-north-up there (geodetic latitude for a point near the ellipsoid: error under 1e-6 rad at 1 km)."""
     lon = np.arctan2(position_m[1], position_m[0])
-    lat = np.arctan2(position_m[2], np.hypot(position_m[0], position_m[1]) * (1 - _WGS84_E2))
+    lat = np.arctan2(position_m[2], np.hypot(position_m[0], position_m[1]) * (1 - WGS84_E2))
     east = np.array([-np.sin(lon), np.cos(lon), 0.0])
     north = np.array([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
     return np.stack([east, north, np.cross(east, north)])

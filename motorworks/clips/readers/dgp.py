@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from motorworks.bodies.body import CAR
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, pose_matrix
@@ -60,11 +61,11 @@ def _log(path: Path, settings: Settings, name: str, samples: list[tuple[str, lis
             if image is None:
                 continue
             time_us = int(np.datetime64(entry["id"]["timestamp"].rstrip("Z"), "us").astype(np.int64))
-            intrinsics, rig_from_camera = calibration["intrinsics"][of[camera]], _matrix(calibration["extrinsics"][of[camera]])
+            intrinsics, rig_from_camera = calibration["intrinsics"][of[camera]], matrix_of(calibration["extrinsics"][of[camera]])
             matrix = np.array([[intrinsics["fx"], intrinsics["skew"], intrinsics["cx"]], [0, intrinsics["fy"], intrinsics["cy"]], [0, 0, 1]])
             cameras.setdefault(camera, camera_from(camera, (image["width"], image["height"]), matrix, rig_from_camera))
             shots.setdefault(camera, []).append((time_us, path / image["filename"]))
-            poses.append((time_us, _matrix(image["pose"]) @ np.linalg.inv(rig_from_camera)))
+            poses.append((time_us, matrix_of(image["pose"]) @ np.linalg.inv(rig_from_camera)))
     if not shots:
         raise ValueError("no sample has a picture")
     poses.sort(key=lambda entry: entry[0])
@@ -85,6 +86,7 @@ def _camera_log(name: str, shots: list[tuple[int, Path]], camera: Any) -> Camera
     return CameraLog(name=name, time_us=np.array([time for time, _ in shots], np.int64), files=[file for _, file in shots], camera=camera)
 
 
-def _matrix(pose: dict[str, dict[str, float]]) -> Array:
+def matrix_of(pose: dict[str, dict[str, float]]) -> Float[Array, "4 4"]:
+    """Of a pose as their documents have it; raises ValueError for what is no rotation."""
     rotation, translation = pose["rotation"], pose["translation"]
     return pose_matrix([rotation[key] for key in ("qw", "qx", "qy", "qz")], [translation[key] for key in ("x", "y", "z")])

@@ -2,7 +2,7 @@
 `RigLog`; here it becomes clips."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,12 @@ _MOST_APART_S = 0.11  # of another camera's picture from its tick, beyond what t
 
 @dataclass(frozen=True, kw_only=True)
 class CameraLog:
-    """One camera's pictures in order of time, and its calibration at their own size (None: not known)."""
+    """One camera's pictures in order of time, and its calibration at their own size."""
 
     name: str
     time_us: Int64[Array, " picture"]
     files: Sequence[Path]
-    camera: Camera | None
+    camera: Camera
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,6 @@ class RigLog:
     cameras: Sequence[CameraLog]
     tags: tuple[str, ...] = ()
     max_gap_s: float | None = None  # between pictures; None: as for every other reader
-    notes: list[str] = field(default_factory=list)
 
 
 def clips_of(log: RigLog, path: Path) -> ReadResult:
@@ -52,7 +51,8 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
     if not len(front.time_us) or len(log.pose_time_us) < 2:
         reason = f"{len(front.time_us)} pictures of {front.name} and {len(log.pose_time_us)} poses: a clip needs both"
         return ReadResult(quarantine=[Quarantined(path=path, reason=reason)])
-    size_px, pictures = None, dict[Path, UInt8[Array, "height width 3"]]()
+    size_px: tuple[int, int] | None = None
+    pictures = dict[Path, UInt8[Array, "height width 3"]]()
     good = (front.time_us >= log.pose_time_us[0]) & (front.time_us <= log.pose_time_us[-1])
     gap_s = log.max_gap_s or MAX_GAP_S
     if cut_pieces(front.time_us, good, max_gap_s=gap_s):
@@ -68,6 +68,7 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
             f"{len(front.time_us)} pictures of {front.name}, one every {step_s:.2f} s: no piece of {MIN_CLIP_S:.0f} s without a gap over {gap_s} s"
         )
         return ReadResult(quarantine=[*quarantine, Quarantined(path=path, reason=f"{reason} (max_gap_s in ingest.toml allows longer ones)")])
+    assert size_px is not None, "a piece has pictures"
     driven = solve(_track(log))
     clips = []
     for piece in pieces:
@@ -77,7 +78,6 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
             if stack is not None:
                 sides[other.name] = stack
         shown = [front, *(other for other in log.cameras[1:] if other.name in sides)]
-        calibrated = all(one.camera is not None for one in shown)
         clips.append(
             Clip(
                 recording_id=log.recording_id,
@@ -87,12 +87,12 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
                 timestamp_us=piece.tick_us,
                 frames=np.stack([pictures[front.files[index]] for index in piece.nearest]),
                 motion=driven.motion(piece.tick_us, kind="measured", body=BODIES[log.body]),
-                side_frames=sides if calibrated or not sides else {},
-                cameras=tuple(_shrunk(one.camera, size_px) for one in shown if one.camera is not None and size_px) if calibrated else (),
+                side_frames=sides,
+                cameras=tuple(_shrunk(one.camera, size_px) for one in shown),
                 tags=log.tags,
             )
         )
-    return ReadResult(clips=clips, quarantine=list({(entry.path, entry.reason): entry for entry in quarantine}.values()), notes=log.notes)
+    return ReadResult(clips=clips, quarantine=list({(entry.path, entry.reason): entry for entry in quarantine}.values()))
 
 
 def camera_from(name: str, size_px: tuple[int, int], matrix_px: Float[Array, "3 3"], rig_from_camera: Float[Array, "4 4"]) -> Camera:
@@ -144,7 +144,7 @@ def _at_ticks(
     other: CameraLog,
     tick_us: Int64[Array, " tick"],
     gap_s: float,
-    size_px: tuple[int, int] | None,
+    size_px: tuple[int, int],
     pictures: dict[Path, UInt8[Array, "height width 3"]],
     quarantine: list[Quarantined],
 ) -> UInt8[Array, "tick height width 3"] | None:

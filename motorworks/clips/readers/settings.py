@@ -1,4 +1,4 @@
-"""ingest.toml, beside recordings: what their files do not say — licence, body, which column or topic is what, how far the clocks are apart."""
+"""ingest.toml, beside recordings: what their files do not say — licence, body, which column is what, how far the clocks are apart."""
 
 import math
 import tomllib
@@ -39,7 +39,6 @@ class Settings:
     licence: str = "unstated"
     body: str = HIGHWAY_CAR.name
     columns: Mapping[str, Column] = field(default_factory=dict)
-    topics: Mapping[str, str] = field(default_factory=dict)
     time_offset_s: float = 0.0  # added to telemetry's clock
     steering_ratio: float = 15.0  # turns of the steering wheel per turn of the road wheels; 1 where the road wheels' angle is told
     max_gap_s: float | None = None  # between frames; None: the reader's own
@@ -68,11 +67,10 @@ def load_settings(recording: Path) -> Settings:
     known = {entry.name for entry in fields(Settings)} - {"path"}
     if unknown := sorted(values.keys() - known):
         raise SettingsBroken(path, f"unknown entry {unknown[0]!r}: known are {', '.join(sorted(known))}")
-    columns = _table(path, values, "columns")
-    topics = _table(path, values, "topics")
-    settings = Settings(
-        **values | {"path": path, "columns": {name: _column(path, name, value) for name, value in columns.items()}, "topics": topics},
-    )
+    columns = values.get("columns", {})
+    if not isinstance(columns, dict):
+        raise SettingsBroken(path, "columns is not a table: write [columns] on a line of its own")
+    settings = Settings(**values | {"path": path, "columns": {name: _column(path, name, value) for name, value in columns.items()}})
     _check(path, settings)
     return settings
 
@@ -83,13 +81,6 @@ def with_settings(recording: Path, read: Callable[[Settings], ReadResult]) -> Re
         return read(load_settings(recording))
     except SettingsBroken as error:
         return ReadResult(quarantine=[Quarantined(path=error.path, reason=f"{error}; {recording.name} is not read until that is mended")])
-
-
-def _table(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    table = values.get(name, {})
-    if not isinstance(table, dict):
-        raise SettingsBroken(path, f"{name} is not a table: write [{name}] on a line of its own")
-    return table
 
 
 def _column(path: Path, name: str, value: Any) -> Column:
@@ -110,10 +101,7 @@ def _check(path: Path, settings: Settings) -> None:
             fits = value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
             if not fits or (value is not None and value <= 0 and entry.name != "time_offset_s"):
                 raise SettingsBroken(path, f"{entry.name} is {value!r}, not a {'' if entry.name == 'time_offset_s' else 'positive '}number")
-        elif isinstance(default, bool | str) and not isinstance(value, type(default)):
-            raise SettingsBroken(path, f"{entry.name} is {value!r}, not a {'text' if isinstance(default, str) else 'true or false'}")
+        elif isinstance(default, str) and not isinstance(value, str):
+            raise SettingsBroken(path, f"{entry.name} is {value!r}, not a text")
     if settings.body not in BODIES:
         raise SettingsBroken(path, f"body is {settings.body!r}, not one of {', '.join(BODIES)}")
-    for name, topic in settings.topics.items():
-        if not isinstance(topic, str):
-            raise SettingsBroken(path, f"[topics] {name} is {topic!r}, not a text")

@@ -1,10 +1,11 @@
 """Telemetry beside a video: a CSV by column names, or a GPX track. Units and signs are converted here and nowhere else."""
 
+import contextlib
 import csv
 import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -182,18 +183,12 @@ def _read_gpx(path: Path) -> tuple[dict[str, Float[Array, " row"]], dict[str, st
 def _number(text: str, *, decimal_comma: bool = False) -> float:
     """A number, or the seconds of a date in ISO 8601; what is neither is NaN."""
     text = text.strip()
-    parse: tuple[Callable[[str], float], ...] = (lambda value: float(value.replace(",", ".") if decimal_comma else value), _date_s)
-    for read in parse:
-        try:
-            return read(text)
-        except ValueError:
-            continue
+    with contextlib.suppress(ValueError):
+        return float(text.replace(",", ".") if decimal_comma else text)
+    with contextlib.suppress(ValueError):
+        date = datetime.fromisoformat(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     return math.nan
-
-
-def _date_s(text: str) -> float:
-    date = datetime.fromisoformat(text)
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 def _time_unit(numbers: Float[Array, " row"]) -> str:

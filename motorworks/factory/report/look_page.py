@@ -1,7 +1,6 @@
 """The page of a look: what each layout would give, with frames."""
 
 import base64
-from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -38,10 +37,3 @@ def look_sections(look: Look) -> list[Section]:
 def inline_jpeg(data: bytes, words: str) -> Markup:
     """A picture carried inside the page."""
     return Markup('<figure class="strip"><img alt="{}" src="data:image/jpeg;base64,{}"></figure>').format(words, base64.b64encode(data).decode())
-
-
-def strips_grid(strips: Sequence[tuple[bytes, str, str]]) -> Markup:
-    """Strips with a title and a caption each."""
-    figure = Markup('<figure><img alt="{0}" src="data:image/jpeg;base64,{1}"><figcaption><b>{0}</b> {2}</figcaption></figure>')
-    cells = "".join(figure.format(title, base64.b64encode(data).decode(), caption) for data, title, caption in strips)
-    return Markup(f'<div class="strips">{cells}</div>')

@@ -1,22 +1,20 @@
 """One HTML file of sections that needs nothing beside it, written whole or not at all."""
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from motorworks.clips.place import whole_file
 from motorworks.factory.report.html import Section
 
 
 def write_page(path: Path, sections: Sequence[Section], *, title: str, beside: str, when: str, foot: str) -> Path:
     """`beside` stands in soft ink after the title; `foot` says what the page was made from."""
     page = _template().render(sections=sections, title=title, beside=beside, when=when, foot=foot)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return path
 
 

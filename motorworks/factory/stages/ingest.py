@@ -37,11 +37,10 @@ class IngestConfig:
 
 def given(options: RecipeOptions) -> IngestConfig:
     """What the command line gave. A file given by itself brings what lies beside it, so that a change of that is seen too."""
-    from motorworks.clips.readers.settings import settings_file
-    from motorworks.clips.readers.telemetry import beside
+    from motorworks.clips.reader import read_beside
 
-    found = [place for path in options.clips if path.exists() for place in (settings_file(path), beside(path) if path.is_file() else None)]
-    return IngestConfig(paths=options.clips, beside=tuple(dict.fromkeys(place for place in found if place)), licence_allow=options.licence_allow)
+    found = dict.fromkeys(beside for path in options.clips if path.exists() for beside in read_beside(path))
+    return IngestConfig(paths=options.clips, beside=tuple(found), licence_allow=options.licence_allow)
 
 
 def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
@@ -75,7 +74,7 @@ def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
 
 
 def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, str]], list[str]]:
-    from motorworks.clips.reader import find, inputs_of
+    from motorworks.clips.reader import find, read_beside
 
     if not config.paths:
         return [], []
@@ -88,7 +87,7 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
     places: dict[str, list[Path]] = {}
     for reader, path in found:
         # clips and notes are named after the recording's last folder, so it is part of what is read
-        key = digest({"name": path.name, "content": [path_content(one, cache)["content"] for one in inputs_of(reader, path)]})
+        key = digest({"name": path.name, "content": [path_content(one, cache)["content"] for one in (path, *read_beside(path))]})
         by_key[key] = (reader, path)
         places.setdefault(key, []).append(_place(config.paths, path))
     read = partial(_read_one, by_key, config.licence_allow)
