@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import av
 import numpy as np
@@ -24,25 +25,25 @@ def kept_size(width_px: int, height_px: int) -> tuple[int, int]:
     return max(2, round(width_px * scale / 2) * 2), max(2, round(height_px * scale / 2) * 2)
 
 
-def open_image(path: Path, size_px: tuple[int, int] | None = None) -> UInt8[Array, "height width 3"]:
-    """A picture file, wholly decoded (a torn one raises OSError), in RGB at its kept size (or the one given)."""
-    with Image.open(path) as image:
+def open_image(source: Path | IO[bytes], size_px: tuple[int, int] | None = None) -> UInt8[Array, "height width 3"]:
+    """A picture's file or bytes, wholly decoded (a torn one raises OSError), in RGB at its kept size (or the one given)."""
+    with Image.open(source) as image:
         image.load()
         size_px = size_px or kept_size(*image.size)
         picture = image.convert("RGB")
         return np.asarray(picture if picture.size == size_px else picture.resize(size_px, Image.Resampling.BOX), np.uint8)
 
 
-def iterate_video(path: Path) -> Iterator[tuple[int | None, UInt8[Array, "height width 3"]]]:
-    """Time in microseconds (None where the file has no clock) and picture at kept size, frame after frame."""
-    with av.open(str(path)) as container:
+def iterate_video(source: Path | IO[bytes], size_px: tuple[int, int] | None = None) -> Iterator[tuple[int | None, UInt8[Array, "height width 3"]]]:
+    """Time in microseconds (None where the file has no clock) and picture at kept size (or the one given), frame after frame."""
+    with av.open(str(source) if isinstance(source, Path) else source) as container:
         if not container.streams.video:
             raise ValueError("no video stream")
         stream = container.streams.video[0]
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
         reformatter = av.video.reformatter.VideoReformatter()
         for frame in container.decode(stream):
-            width, height = kept_size(frame.width, frame.height)
+            width, height = size_px or kept_size(frame.width, frame.height)
             picture = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1)
             time_us = None if frame.pts is None or frame.time_base is None else round(frame.pts * frame.time_base * 1_000_000)
             yield time_us, _pixels(picture)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from motorworks.bodies.body import Body
 from motorworks.clips.clock import TICK_US
@@ -15,6 +15,7 @@ from motorworks.geometry.se2 import wrap_angle
 SUFFICIENT = "speed with yaw, heading, yaw_rate or steering; or lat with lon"
 _CREEP_M = 0.05  # per step: below this, turn over distance is noise
 _COURSE_MPS = 0.5  # below this a course over ground is noise, and the last one is held
+MAX_TRACK_GAP_S = 2.5  # a satellite receiver speaks once a second
 WGS84_M, WGS84_E2 = 6378137.0, 6.69437999014e-3
 
 
@@ -43,6 +44,14 @@ class Track:
             ("position_m",),
         )
         return next((names for names in sets if all(getattr(self, name) is not None for name in names)), ())
+
+    def covers(self, clock_us: Int64[Array, " frame"]) -> Bool[Array, " frame"]:
+        """Times that lie within the track and not in a gap of it."""
+        if len(self.time_us) < 2:
+            return np.zeros(len(clock_us), bool)
+        later = np.clip(np.searchsorted(self.time_us, clock_us), 1, len(self.time_us) - 1)
+        inside = (clock_us >= self.time_us[0]) & (clock_us <= self.time_us[-1])
+        return inside & (self.time_us[later] - self.time_us[later - 1] <= MAX_TRACK_GAP_S * 1e6)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from motorworks.bodies.body import CAR
-from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, pose_matrix
+from motorworks.clips.readers.pictures import ImageFiles
+from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, pose_matrix, track_of_poses
 from motorworks.clips.readers.settings import Settings, with_settings
 from motorworks.clips.recording import Quarantined, ReadResult
 from motorworks.geometry.array import Array
@@ -68,14 +69,12 @@ def _log(path: Path, settings: Settings, name: str, samples: list[tuple[str, lis
             poses.append((time_us, matrix_of(image["pose"]) @ np.linalg.inv(rig_from_camera)))
     if not shots:
         raise ValueError("no sample has a picture")
-    poses.sort(key=lambda entry: entry[0])
     return RigLog(
         recording_id=f"dgp-{name}",
         source="dgp",
         body=CAR.name if settings.path is None else settings.body,
         licence=settings.licence,
-        pose_time_us=np.array([time for time, _ in poses], np.int64),
-        world_from_rig=np.stack([pose for _, pose in poses]),
+        track=track_of_poses(np.array([time for time, _ in poses], np.int64), np.stack([pose for _, pose in poses])),
         cameras=[_camera_log(camera, sorted(shots[camera], key=lambda shot: shot[0]), cameras[camera]) for camera in sorted(shots)],
         tags=(f"scene:{name}",),
         max_gap_s=settings.max_gap_s,
@@ -83,7 +82,9 @@ def _log(path: Path, settings: Settings, name: str, samples: list[tuple[str, lis
 
 
 def _camera_log(name: str, shots: list[tuple[int, Path]], camera: Any) -> CameraLog:
-    return CameraLog(name=name, time_us=np.array([time for time, _ in shots], np.int64), files=[file for _, file in shots], camera=camera)
+    return CameraLog(
+        name=name, time_us=np.array([time for time, _ in shots], np.int64), pictures=ImageFiles(files=[file for _, file in shots]), camera=camera
+    )
 
 
 def matrix_of(pose: dict[str, dict[str, float]]) -> Float[Array, "4 4"]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from motorworks.bodies.body import CAR
-from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, pose_matrix
+from motorworks.clips.readers.pictures import ImageFiles
+from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, pose_matrix, track_of_poses
 from motorworks.clips.readers.settings import with_settings
 from motorworks.clips.recording import Quarantined, ReadResult, join
 
@@ -75,14 +76,12 @@ def _scene(path: Path, scene: dict[str, Any], rows: list[dict[str, Any]], by_tok
         return ReadResult(quarantine=[Quarantined(path=where, reason=f"scene {scene['name']} {reason}")])
     if not logs:
         return ReadResult(quarantine=[Quarantined(path=where, reason=f"scene {scene['name']} has no picture")])
-    times = sorted(poses)
     log = RigLog(
         recording_id=f"nuscenes-{scene['name']}",
         source="nuscenes",
         body=CAR.name,
         licence=LICENCE,
-        pose_time_us=np.array(times, np.int64),
-        world_from_rig=np.stack([poses[time] for time in times]),
+        track=track_of_poses(np.array(list(poses), np.int64), np.stack(list(poses.values()))),
         cameras=logs,
         tags=(f"scene:{scene['name']}",),
         max_gap_s=max_gap_s,
@@ -99,6 +98,6 @@ def _camera(root: Path, name: str, rows: list[dict[str, Any]], by_token: dict[st
     return CameraLog(
         name=name.removeprefix("CAM_").lower(),
         time_us=np.array([int(row["timestamp"]) for row in rows], np.int64),
-        files=[root / row["filename"] for row in rows],
+        pictures=ImageFiles(files=[root / row["filename"] for row in rows]),
         camera=camera_from(name.removeprefix("CAM_").lower(), size, matrix, pose_matrix(sensor["rotation"], sensor["translation"])),
     )

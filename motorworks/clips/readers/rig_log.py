@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import av
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
 from motorworks.bodies.body import BODIES
 from motorworks.clips.clock import MAX_GAP_S, MIN_CLIP_S, cut_pieces, nearest_index
-from motorworks.clips.frames import open_image
 from motorworks.clips.motion import Track, solve
+from motorworks.clips.readers.pictures import Pictures
 from motorworks.clips.recording import Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.rig import Camera
@@ -22,62 +23,52 @@ _MOST_APART_S = 0.11  # of another camera's picture from its tick, beyond what t
 
 @dataclass(frozen=True, kw_only=True)
 class CameraLog:
-    """One camera's pictures in order of time, and its calibration at their own size."""
+    """One camera's pictures in order of time, and its calibration at their own size where that is known."""
 
     name: str
     time_us: Int64[Array, " picture"]
-    files: Sequence[Path]
-    camera: Camera
+    pictures: Pictures
+    camera: Camera | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RigLog:
-    """A drive; the first camera looks ahead."""
+    """A drive; the first camera looks ahead. Without a track its clips have no motion."""
 
     recording_id: str
     source: str
     body: str
     licence: str
-    pose_time_us: Int64[Array, " pose"]
-    world_from_rig: Float[Array, "pose 4 4"]  # of the rear axle on the ground
+    track: Track | None
     cameras: Sequence[CameraLog]
     tags: tuple[str, ...] = ()
+    instructions: Sequence[tuple[int, str]] = ()  # from that time on (µs, in order); the first holds before it too
     max_gap_s: float | None = None  # between pictures; None: as for every other reader
 
 
 def clips_of(log: RigLog, path: Path) -> ReadResult:
     """Clips at 10 Hz with all cameras at one size. A picture that cannot be read cuts there; what is too sparse is told as such."""
-    front, quarantine = log.cameras[0], list[Quarantined]()
-    if not len(front.time_us) or len(log.pose_time_us) < 2:
-        reason = f"{len(front.time_us)} pictures of {front.name} and {len(log.pose_time_us)} poses: a clip needs both"
-        return ReadResult(quarantine=[Quarantined(path=path, reason=reason)])
-    size_px: tuple[int, int] | None = None
-    pictures = dict[Path, UInt8[Array, "height width 3"]]()
-    good = (front.time_us >= log.pose_time_us[0]) & (front.time_us <= log.pose_time_us[-1])
+    front, opened = log.cameras[0], _Opened()
+    if not len(front.time_us):
+        return ReadResult(quarantine=[Quarantined(path=path, reason=f"no picture of {front.name}: a clip needs some")])
+    good = np.ones(len(front.time_us), bool) if log.track is None else log.track.covers(front.time_us)
     gap_s = log.max_gap_s or MAX_GAP_S
     if cut_pieces(front.time_us, good, max_gap_s=gap_s):
-        for index, file in enumerate(front.files):
-            picture = _open(file, size_px, quarantine)
-            good[index] &= picture is not None
-            if picture is not None:
-                size_px, pictures[file] = (picture.shape[1], picture.shape[0]), picture
+        for index in np.flatnonzero(good):
+            good[index] = opened.open(front, int(index)) is not None
     pieces = cut_pieces(front.time_us, good, max_gap_s=gap_s)
     if not pieces:
-        step_s = float(np.median(np.diff(front.time_us))) / 1e6 if len(front.time_us) > 1 else 0.0
-        reason = (
-            f"{len(front.time_us)} pictures of {front.name}, one every {step_s:.2f} s: no piece of {MIN_CLIP_S:.0f} s without a gap over {gap_s} s"
-        )
-        return ReadResult(quarantine=[*quarantine, Quarantined(path=path, reason=f"{reason} (max_gap_s in ingest.toml allows longer ones)")])
-    assert size_px is not None, "a piece has pictures"
-    driven = solve(_track(log))
+        return ReadResult(quarantine=[*opened.quarantine, Quarantined(path=path, reason=_too_sparse(log, gap_s))])
+    driven = None if log.track is None else solve(log.track)
     clips = []
     for piece in pieces:
         sides = {}
         for other in log.cameras[1:]:
-            stack = _at_ticks(other, piece.tick_us, gap_s, size_px, pictures, quarantine)
+            stack = _at_ticks(other, piece.tick_us, gap_s, opened)
             if stack is not None:
                 sides[other.name] = stack
-        shown = [front, *(other for other in log.cameras[1:] if other.name in sides)]
+        shown = [front.camera, *(other.camera for other in log.cameras[1:] if other.name in sides)]
+        known = [_shrunk(camera, opened.size_px) for camera in shown if camera is not None]
         clips.append(
             Clip(
                 recording_id=log.recording_id,
@@ -85,14 +76,25 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
                 body=log.body,
                 licence=log.licence,
                 timestamp_us=piece.tick_us,
-                frames=np.stack([pictures[front.files[index]] for index in piece.nearest]),
-                motion=driven.motion(piece.tick_us, kind="measured", body=BODIES[log.body]),
+                frames=np.stack([opened.open(front, int(index)) for index in piece.nearest]),
+                motion=None if driven is None else driven.motion(piece.tick_us, kind="measured", body=BODIES[log.body]),
                 side_frames=sides,
-                cameras=tuple(_shrunk(one.camera, size_px) for one in shown),
+                cameras=tuple(known) if len(known) == len(shown) else (),
+                instructions=_instructions(log.instructions, piece.tick_us),
+                instruction_kind="given" if log.instructions else None,
                 tags=log.tags,
             )
         )
-    return ReadResult(clips=clips, quarantine=list({(entry.path, entry.reason): entry for entry in quarantine}.values()))
+    return ReadResult(clips=clips, quarantine=opened.quarantine)
+
+
+def track_of_poses(time_us: Int64[Array, " pose"], world_from_rig: Float[Array, "pose 4 4"]) -> Track:
+    """Poses of the rear axle in any order; the first of those at one time counts, the first of all is the origin."""
+    order = np.argsort(time_us, kind="stable")
+    time_us, first = np.unique(time_us[order], return_index=True)
+    poses = world_from_rig[order][first]
+    flat = np.column_stack([poses[:, 0, 3] - poses[0, 0, 3], poses[:, 1, 3] - poses[0, 1, 3], np.arctan2(poses[:, 1, 0], poses[:, 0, 0])])
+    return Track(time_us=time_us, poses_world=flat)
 
 
 def camera_from(name: str, size_px: tuple[int, int], matrix_px: Float[Array, "3 3"], rig_from_camera: Float[Array, "4 4"]) -> Camera:
@@ -132,44 +134,61 @@ def pose_matrix(quaternion_wxyz: Sequence[float], translation_m: Sequence[float]
     return matrix
 
 
-def _track(log: RigLog) -> Track:
-    order = np.argsort(log.pose_time_us, kind="stable")
-    time_us, first = np.unique(log.pose_time_us[order], return_index=True)
-    poses = log.world_from_rig[order][first]
-    flat = np.column_stack([poses[:, 0, 3] - poses[0, 0, 3], poses[:, 1, 3] - poses[0, 1, 3], np.arctan2(poses[:, 1, 0], poses[:, 0, 0])])
-    return Track(time_us=time_us, poses_world=flat)
+class _Opened:
+    """Pictures opened once, all at the size of the first; each that cannot be read is set aside once."""
+
+    def __init__(self) -> None:
+        self.size_px: tuple[int, int] | None = None
+        self.quarantine: list[Quarantined] = []
+        self._pictures: dict[tuple[str, int], UInt8[Array, "height width 3"] | None] = {}
+
+    def open(self, log: CameraLog, index: int) -> UInt8[Array, "height width 3"] | None:
+        key = (log.name, index)
+        if key not in self._pictures:
+            self._pictures[key] = self._read(log, index)
+        return self._pictures[key]
+
+    def _read(self, log: CameraLog, index: int) -> UInt8[Array, "height width 3"] | None:
+        try:
+            picture = log.pictures.open(index, self.size_px)
+        except (OSError, ValueError, av.FFmpegError) as error:
+            reason = "the picture is missing" if isinstance(error, FileNotFoundError) else f"picture unreadable ({error})"
+            entry = Quarantined(path=log.pictures.place(index), reason=f"{reason}; cut there")
+            self.quarantine += [] if entry in self.quarantine else [entry]
+            return None
+        self.size_px = self.size_px or (picture.shape[1], picture.shape[0])
+        return picture
 
 
-def _at_ticks(
-    other: CameraLog,
-    tick_us: Int64[Array, " tick"],
-    gap_s: float,
-    size_px: tuple[int, int],
-    pictures: dict[Path, UInt8[Array, "height width 3"]],
-    quarantine: list[Quarantined],
-) -> UInt8[Array, "tick height width 3"] | None:
+def _too_sparse(log: RigLog, gap_s: float) -> str:
+    front = log.cameras[0]
+    step_s = float(np.median(np.diff(front.time_us))) / 1e6 if len(front.time_us) > 1 else 0.0
+    reason = f"{len(front.time_us)} pictures of {front.name}, one every {step_s:.2f} s: no piece of {MIN_CLIP_S:.0f} s without a gap over {gap_s} s"
+    outside = 0 if log.track is None else int((~log.track.covers(front.time_us)).sum())
+    return f"{reason} (max_gap_s in ingest.toml allows longer ones)" + (f"; {outside} of them lie outside the vehicle's track" if outside else "")
+
+
+def _at_ticks(other: CameraLog, tick_us: Int64[Array, " tick"], gap_s: float, opened: _Opened) -> UInt8[Array, "tick height width 3"] | None:
     """Another camera's nearest pictures; None where one is missing or unreadable."""
     if not len(other.time_us):
         return None
     nearest = nearest_index(other.time_us, tick_us)
     if np.abs(other.time_us[nearest] - tick_us).max() > (gap_s / 2 + _MOST_APART_S) * 1e6:
         return None
-    for index in dict.fromkeys(nearest.tolist()):
-        if other.files[index] not in pictures:
-            picture = _open(other.files[index], size_px, quarantine)
-            if picture is None:
-                return None
-            pictures[other.files[index]] = picture
-    return np.stack([pictures[other.files[index]] for index in nearest])
+    stack = []
+    for index in nearest:
+        picture = opened.open(other, int(index))
+        if picture is None:
+            return None
+        stack.append(picture)
+    return np.stack(stack)
 
 
-def _open(file: Path, size_px: tuple[int, int] | None, quarantine: list[Quarantined]) -> UInt8[Array, "height width 3"] | None:
-    try:
-        return open_image(file, size_px)
-    except (OSError, ValueError) as error:
-        reason = "the picture is missing" if isinstance(error, FileNotFoundError) else f"picture unreadable ({error})"
-        quarantine.append(Quarantined(path=file, reason=f"{reason}; cut there"))
+def _instructions(given: Sequence[tuple[int, str]], tick_us: Int64[Array, " tick"]) -> tuple[str, ...] | None:
+    if not given:
         return None
+    place = np.searchsorted(np.array([time for time, _ in given]), tick_us, side="right") - 1
+    return tuple(given[max(0, int(index))][1] for index in place)
 
 
 def _shrunk(camera: Camera, size_px: tuple[int, int]) -> Camera:

@@ -18,7 +18,6 @@ from motorworks.geometry.array import Array
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".ts")
 MAX_READ_S = 600.0  # of one file: frames are held in memory, 0.7 GB at this length
-MAX_TELEMETRY_GAP_S = 2.5  # a satellite receiver speaks once a second
 _CHUNK_BYTES = 1 << 20
 
 
@@ -60,7 +59,7 @@ def _read(path: Path, settings: Settings) -> ReadResult:
         back_s = clock_us[np.argmax(np.diff(clock_us) < 0)] / 1e6
         quarantine.append(Quarantined(path=path, reason=f"the clock goes back after {back_s:.2f} s; cut there"))
     track = _telemetry(path, settings, quarantine, notes)
-    good = np.ones(len(clock_us), bool) if track is None else _covered(clock_us, track)
+    good = np.ones(len(clock_us), bool) if track is None else track.covers(clock_us)
     clips = _to_clips(path, clock_us, good, frames, track, settings)
     if not clips and not quarantine:
         span_s = (times[-1] - times[0]) / 1e6 if times else 0.0
@@ -83,13 +82,6 @@ def _telemetry(path: Path, settings: Settings, quarantine: list[Quarantined], no
         return None
     notes += said
     return track
-
-
-def _covered(clock_us: Int64[Array, " frame"], track: Track) -> Bool[Array, " frame"]:
-    """Frames that lie within telemetry and not in a gap of it."""
-    inside = (clock_us >= track.time_us[0]) & (clock_us <= track.time_us[-1])
-    later = np.clip(np.searchsorted(track.time_us, clock_us), 1, len(track.time_us) - 1)
-    return inside & (track.time_us[later] - track.time_us[later - 1] <= MAX_TELEMETRY_GAP_S * 1e6)
 
 
 def _keep(times: list[int], frames: list[UInt8[Array, "height width 3"]], time_us: int, frame: UInt8[Array, "height width 3"]) -> None:
