@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 Value = TypeVar("Value")
 ATTEMPTS = 5
 FIRST_PAUSE_S = 0.2
+SILENCE_S = 20.0  # an answer over http that stands still for so long is given up and asked for again
 
 
 class Place(Protocol):
@@ -91,7 +92,8 @@ class RemotePlace:
         import fsspec
 
         self.name = url.rstrip("/")
-        self._fs, self._root = fsspec.core.url_to_fs(self.name)
+        self._over_http = self.name.startswith(("http://", "https://"))
+        self._fs, self._root = fsspec.core.url_to_fs(self.name, **(_http_options() if self._over_http else {}))
 
     def __reduce__(self) -> Any:
         return RemotePlace, (self.name,)
@@ -127,7 +129,7 @@ class RemotePlace:
         def upload() -> None:
             if self._fs.exists(target) and self._fs.size(target) == nbytes:
                 return
-            self._fs.put_file(str(source), target)
+            self._fs.put_file(str(source), target, **({"method": "put"} if self._over_http else {}))  # fsspec would POST
             self._fs.invalidate_cache()
             if self._fs.size(target) != nbytes:
                 raise OSError(f"{self.name}/{path}: {self._fs.size(target)} of {nbytes} bytes arrived")
@@ -139,13 +141,21 @@ class RemotePlace:
         for attempt in range(ATTEMPTS):
             try:
                 return call()
-            except FileNotFoundError:
-                raise
             except Exception as error:  # each back end has errors of its own; what cannot pass fails the last time too
-                if attempt + 1 == ATTEMPTS:
-                    raise OSError(f"{self.name}: {type(error).__name__}: {error} (tried {ATTEMPTS} times)") from error
+                cause = error.__cause__ if isinstance(error, FileNotFoundError) else error
+                if cause is None or isinstance(cause, FileNotFoundError):
+                    raise
+                if attempt + 1 == ATTEMPTS:  # (over http fsspec calls a file not found that it could not ask for)
+                    raise OSError(f"{self.name}: {type(cause).__name__}: {cause} (tried {ATTEMPTS} times)") from error
                 time.sleep(FIRST_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")
+
+
+def _http_options() -> dict[str, Any]:
+    """fsspec waits five minutes for a whole answer; other stores' clients have limits of their own."""
+    import aiohttp
+
+    return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)}}
 
 
 @contextlib.contextmanager
