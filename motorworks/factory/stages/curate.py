@@ -57,6 +57,7 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
         bins_before=count_bins(clips),
         bins_after=after,
         kept_by_source=Counter(clip.source for clip in clips),
+        instructions_by_kind=Counter(clip.instruction_kind or ("given" if clip.instructions else "none") for clip in clips),
         num_thoughts=sum(thought is not None for clip in clips for thought in clip.thoughts or ()),
     )
     out.thin("Thoughts of real clips come from motion alone: the decision is known, its cause mostly is not.")
@@ -74,6 +75,7 @@ def _choose(
     from motorworks.curate.filters import filter_clips
     from motorworks.curate.label import label
     from motorworks.curate.quality import assess
+    from motorworks.curate.route import instruct
     from motorworks.tokens.image import ImageCodec
 
     store, codec, clips, rows, aside = ClipStore(ingest.path), ImageCodec(), [], [], []
@@ -93,7 +95,7 @@ def _choose(
         for span in filtered.dropped:
             dropped[span.reason] += 1
             dropped_s[span.reason] += (span.stop - span.start) / 10
-        clips += [label(piece, config.labels) for piece in filtered.clips]
+        clips += [instruct(label(piece, config.labels)) for piece in filtered.clips]
         rows += [{"clip_id": row["clip_id"], "source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
         out.progress(done, len(training), "clips")
     return clips, rows + aside, dropped, dropped_s
