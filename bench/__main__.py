@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import clips, curation, drive, growth, sim, sim_cuda, train
+from bench import clips, curation, drive, growth, privacy, sim, sim_cuda, train
 from bench.figure import Figure
 from bench.results import merge, of_subjects, read, rows_of, table, write
 from motorworks.factory.machine import describe_machine
@@ -19,6 +19,7 @@ SUBJECTS: dict[str, tuple[Callable[[], list[Figure]], tuple[str, ...]]] = {
     "sim_cuda": (sim_cuda.measure, ("numba_cuda",)),
     "clips": (clips.measure, ()),
     "curation": (curation.measure, ("lance",)),
+    "privacy": (privacy.measure, ("cv2",)),
     "growth": (growth.measure, ("lance", "duckdb")),
     "drive": (drive.measure, ("torch", "onnx", "onnxscript")),
     "train": (train.measure, ("torch",)),
