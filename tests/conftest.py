@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # two threads on small tensors beside a busy neighbour are several times slower than one
@@ -88,3 +88,28 @@ def _write_tub(
 def write_tub() -> Callable[..., Path]:
     """`write_tub(folder, num, ...)` writes a Donkeycar v2 tub at 20 Hz; `edit(index, record)` may change a record before it is written."""
     return _write_tub
+
+
+@pytest.fixture(scope="session")
+def drawn_face() -> Callable[[int], np.ndarray]:
+    """`drawn_face(width_px)`: a face amid a grey picture of 256 by 144, that a face finder takes for one."""
+    return _drawn_face
+
+
+def _drawn_face(width_px: int) -> np.ndarray:
+    """Hair, brows, eyes, nose and mouth on a grey street of 144 rows."""
+    picture = np.full((144, 256, 3), 120, np.uint8)
+    y, x = np.mgrid[0:144, 0:256] - np.array([72, 128])[:, None, None]
+    a, b = width_px * 0.42, width_px * 0.55
+
+    def spot(across: float, down: float, wide: float, high: float, colour: tuple[int, int, int]) -> None:
+        picture[((x - across * a) / (wide * a)) ** 2 + ((y - down * b) / (high * b)) ** 2 < 1] = colour
+
+    spot(0, 0, 1, 1, (210, 180, 160))
+    spot(0, -0.75, 1.05, 0.45, (50, 35, 25))
+    for side in (-0.42, 0.42):
+        spot(side, -0.15, 0.25, 0.1, (40, 30, 30))
+        spot(side, -0.32, 0.32, 0.05, (60, 45, 40))
+    spot(0, 0.15, 0.08, 0.2, (235, 205, 190))
+    spot(0, 0.5, 0.4, 0.1, (120, 50, 50))
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(width_px / 40)))

@@ -5,6 +5,7 @@ person's head, the lower two thirds of a vehicle, wherever its plate is. What sh
 None finds all: look at what you publish.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from motorworks.clips.frames import decode_mp4, video_size
+from motorworks.clips.recording import ReadResult
 from motorworks.curate.detect import VEHICLES, Detector, NanoDet
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
@@ -24,6 +26,7 @@ Frames = UInt8[Array, "time height width 3"]
 _HEAD_FRAC, _PLATE_FROM_FRAC = 0.3, 0.35  # of a person's box from the top; of a vehicle's from the top on
 _LEAST_FACE_PX = 8.0  # of the picture that is searched: smaller ones nobody recognises
 _CASCADE_PX = 24  # the cascade's smallest window
+_LARGEST_FACE_FRAC = 0.4  # of the picture's height: what seems larger, half a metre before the lens, is a bright wall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,9 @@ class FaceCascade:
         height, width = frame.shape[:2]
         larger = _CASCADE_PX / _LEAST_FACE_PX if height <= 360 else 1.0
         grey = cv2.resize(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY), None, fx=larger, fy=larger, interpolation=cv2.INTER_CUBIC)
-        boxes = np.asarray(self._cascade.detectMultiScale(grey, 1.1, 2, minSize=(_CASCADE_PX, _CASCADE_PX)), np.float64).reshape(-1, 4) / larger
+        most_px = round(_LARGEST_FACE_FRAC * grey.shape[0])
+        found = self._cascade.detectMultiScale(grey, 1.1, 3, minSize=(_CASCADE_PX, _CASCADE_PX), maxSize=(most_px, most_px))
+        boxes = np.asarray(found, np.float64).reshape(-1, 4) / larger
         return tuple(
             Region(kind="face", left_frac=x / width, top_frac=y / height, right_frac=(x + wide) / width, bottom_frac=(y + high) / height)
             for x, y, wide, high in boxes.tolist()
@@ -175,6 +180,17 @@ def blur_clip(clip: Clip, finder: RegionFinder, config: BlurConfig = BlurConfig(
     return replace(clip, frames=whole.get(front), side_frames=sides, encoded={}), Blurred(num_by_kind=counts, num_looked=looked)
 
 
+def blur_result(result: ReadResult, finder: RegionFinder, recording: Path) -> ReadResult:
+    """All clips of a recording, and a note of what was done."""
+    done = [blur_clip(clip, finder) for clip in result.clips]
+    counts = Counter[str]()
+    for _, what in done:
+        counts.update(what.num_by_kind)
+    found = ", ".join(f"{num} {kind}s" for kind, num in sorted(counts.items())) or "nothing to blur"
+    note = f"{recording.name}: {found} in {sum(what.num_looked for _, what in done)} pictures, looked for with {finder.name}"
+    return replace(result, clips=[clip for clip, _ in done], notes=[*result.notes, *([note] if done else [])])
+
+
 def find_regions(frames: Frames, finder: RegionFinder, config: BlurConfig = BlurConfig()) -> list[tuple[Region, ...]]:
     """Of each picture that is looked at; of the others none."""
     found: list[tuple[Region, ...]] = [()] * len(frames)
@@ -218,4 +234,5 @@ def _cv2() -> Any:
         raise ModuleNotFoundError("finding faces needs OpenCV: pip install 'motorworks[data]'", name="cv2") from error
     if not hasattr(cv2, "CascadeClassifier"):
         raise ModuleNotFoundError(f"OpenCV {cv2.__version__} has no cascades: pip install 'opencv-python-headless<5'", name="cv2")
+    cv2.setNumThreads(1)  # the engine runs a worker a core
     return cv2

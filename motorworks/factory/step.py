@@ -58,6 +58,8 @@ class RecipeOptions:
     turn: int = 1
     version: str | None = None  # None is dev
     licence_allow: tuple[str, ...] = ()  # none: every licence
+    blur: bool = False  # faces and plates of what is ingested
+    detector: Path | None = None  # weights that find more of them
 
     def __post_init__(self) -> None:
         if self.turn < 1:

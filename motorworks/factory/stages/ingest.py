@@ -30,6 +30,8 @@ class IngestConfig:
     paths: tuple[Path, ...] = ()
     beside: tuple[Path, ...] = ()  # what else reading those paths depends on; see `given`
     licence_allow: tuple[str, ...] = ()  # clips under another licence are set aside; none given: all are taken
+    blur: bool = False  # faces, and number plates where there is a detector, before anything is kept
+    detector: Path | None = None
     held_out_frac: float = 0.2  # of the recordings of every real source that has two or more
     seed: int = 0
     limits: Limits = field(default_factory=lambda: Limits(timeout_s=3600.0, memory_bytes=8 << 30))  # of one recording
@@ -40,7 +42,8 @@ def given(options: RecipeOptions) -> IngestConfig:
     from motorworks.clips.reader import read_beside
 
     found = dict.fromkeys(beside for path in options.clips if path.exists() for beside in read_beside(path))
-    return IngestConfig(paths=options.clips, beside=tuple(found), licence_allow=options.licence_allow)
+    detector = options.detector if options.blur else None
+    return IngestConfig(paths=options.clips, beside=tuple(found), licence_allow=options.licence_allow, blur=options.blur, detector=detector)
 
 
 def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
@@ -75,6 +78,7 @@ def run(config: IngestConfig, inputs: Inputs, out: Output) -> None:
 
 def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, str]], list[str]]:
     from motorworks.clips.reader import find, read_beside
+    from motorworks.curate.privacy import finder_with
 
     if not config.paths:
         return [], []
@@ -90,8 +94,11 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
         key = digest({"name": path.name, "content": [path_content(one, cache)["content"] for one in (path, *read_beside(path))]})
         by_key[key] = (reader, path)
         places.setdefault(key, []).append(_place(config.paths, path))
-    read = partial(_read_one, by_key, config.licence_allow)
-    folders = out.try_items("recording", list(by_key), read, depends_on={"licence_allow": config.licence_allow}, limits=config.limits)
+    depends_on: dict[str, Any] = {"licence_allow": config.licence_allow}
+    if config.blur:
+        depends_on["blur"] = finder_with(config.detector).name
+    read = partial(_read_one, by_key, config.licence_allow, config.blur, config.detector)
+    folders = out.try_items("recording", list(by_key), read, depends_on=depends_on, limits=config.limits)
     quarantine, notes = list[dict[str, str]](), list[str]()
     for key, folder in zip(by_key, folders, strict=True):
         if isinstance(folder, Failure):
@@ -121,16 +128,19 @@ def _link_packs(out: Output, store: Path) -> None:
             out.link(store / PACKS / pack, f"{PACKS}/{pack}")
 
 
-def _read_one(by_key: Mapping[str, Any], licence_allow: tuple[str, ...], key: str, folder: Path) -> None:
+def _read_one(by_key: Mapping[str, Any], licence_allow: tuple[str, ...], blur: bool, detector: Path | None, key: str, folder: Path) -> None:
     from motorworks.clips.reader import StoreReader, copy_packs, read_one
     from motorworks.clips.recording import only_licences
     from motorworks.clips.store import write_clips
+    from motorworks.curate.privacy import blur_result, finder_with
 
     reader, path = by_key[key]
-    if isinstance(reader, StoreReader) and not licence_allow:  # as it is, byte for byte
+    if isinstance(reader, StoreReader) and not licence_allow and not blur:  # as it is, byte for byte
         result = copy_packs(path, folder)
     else:
         result = only_licences(read_one(reader, path), licence_allow, path)
+        if blur:
+            result = blur_result(result, finder_with(detector), path)
         write_clips(folder, result.clips)
     # from the recording on, `..` beside it: elsewhere on disk it leaves the same bytes
     entries = [

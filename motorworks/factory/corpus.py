@@ -1,0 +1,83 @@
+"""What an ingest left and what a look at it found, for the commands that ask about clips: search, export, review."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from motorworks.clips.store import ClipStore
+from motorworks.curate.search import Found, VectorIndex, WordIndex, build_index
+from motorworks.datatypes.clip import Clip
+from motorworks.factory.artifact import Artifact
+from motorworks.factory.errors import BadUsage
+from motorworks.factory.show import find_artifact
+from motorworks.factory.store import Store
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Examined clips: a row of facts each, by id, and the store that they lie in."""
+
+    examine: Artifact
+    rows: dict[str, Row]
+    store: ClipStore
+
+    @property
+    def good(self) -> list[Row]:
+        """Neither set aside nor a repeat of another."""
+        return [row for row in self.rows.values() if not row["reasons"] and "duplicate_of" not in row]
+
+    def clip_id(self, start: str) -> str:
+        """The whole id of one that begins so."""
+        found = [clip_id for clip_id in self.rows if clip_id.startswith(start)]
+        if len(found) != 1:
+            raise BadUsage(f"{len(found)} clips of {self.examine} have an id that begins with {start!r}: `motorworks search WORDS` shows ids")
+        return found[0]
+
+    def by_words(self, words: str, num: int) -> list[Found]:
+        """The best descriptions; a name as a file's or a scenario's is a word too."""
+        return self._words.search(words, num)
+
+    def like(self, clip_id: str, num: int, indexes: Path) -> list[Found]:
+        """The clips that look most like one; itself is not among them. The index is built once, in `indexes`."""
+        import numpy as np
+
+        with np.load(self.examine.path / "vectors.npz") as file:
+            ids, vectors, embedder = file["clip_id"].tolist(), file["vector"], str(file["embedder"])
+        if clip_id not in ids:
+            raise BadUsage(f"clip {clip_id} has no picture that could be compared")
+        folder = indexes / self.examine.digest[:16]
+        index = VectorIndex(folder) if folder.is_dir() else build_index(folder, ids, vectors, embedder=embedder)
+        return [found for found in index.search(vectors[ids.index(clip_id)], num + 1) if found.clip_id != clip_id][:num]
+
+    def clips(self, rows: Sequence[Row]) -> Iterator[Clip]:
+        """One after another, pictures still encoded."""
+        return (self.store.read(row["clip_id"], decode=False) for row in rows)
+
+    @cached_property
+    def _words(self) -> WordIndex:
+        names = ("description", "light", "speed", "road", "source", "recording_id")
+        said = [" ".join([*(row[name] for name in names), *row["scenarios"], *row["tags"]]) for row in self.rows.values()]
+        return WordIndex(list(self.rows), said)
+
+
+def open_corpus(artifacts: Path, of: str) -> Corpus:
+    """Of the examination called `of` (NAME[@VERSION]), or the newest one."""
+    store = Store(artifacts)
+    if of:
+        examine = find_artifact(store, of)
+    else:
+        examined = [one for one in store.artifacts() if one.name.endswith("/examine")]
+        if not examined:
+            raise BadUsage(f"{artifacts} holds no examined clips: `motorworks ingest PATH` makes some")
+        examine = max(examined, key=lambda one: str(one.record["created"]))
+    if not (examine.path / "clips.json").is_file() or "clips" not in examine.record["inputs"]:
+        raise BadUsage(f"{examine} is no examination of clips: give one that ends with /examine")
+    (ingest,) = examine.record["inputs"]["clips"]
+    import json
+
+    rows = json.loads((examine.path / "clips.json").read_text())
+    return Corpus(examine=examine, rows={row["clip_id"]: row for row in rows}, store=ClipStore(find_artifact(store, ingest).path))
