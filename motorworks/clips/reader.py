@@ -12,6 +12,7 @@ from motorworks.clips.readers.lerobot import LerobotReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
+from motorworks.clips.readers.tesla import TeslaReader
 from motorworks.clips.readers.video import DashcamReader
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.clips.store import PACKS, ClipStore, is_store
@@ -63,6 +64,7 @@ READERS: tuple[ClipReader, ...] = (
     DgpReader(),
     NuscenesReader(),
     LerobotReader(),
+    TeslaReader(),
     DashcamReader(),
 )
 

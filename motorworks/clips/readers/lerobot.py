@@ -185,7 +185,7 @@ def _foreign(dataset: Dataset, file: Path, episode: Mapping[str, Any], rows: Any
     own_us = np.rint(np.where(good, time_s, 0.0) * 1e6).astype(np.int64)
     kept = np.flatnonzero(good)[thinned(own_us[good])]
     log = RigLog(
-        recording_id=f"lerobot-{dataset.name}-{episode.get('session_id', number)}",  # L2D: its episodes of one drive overlap
+        recording_id=f"lerobot-{dataset.name}-{episode.get('session_id') or number}",  # L2D: its episodes of one drive overlap
         source="lerobot",
         body=dataset.body,
         licence=dataset.licence,
