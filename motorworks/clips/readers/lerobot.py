@@ -13,12 +13,12 @@ from typing import Any
 
 import av
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from motorworks.bodies.body import BODIES
 from motorworks.clips.clock import thinned
 from motorworks.clips.export_lerobot import IMAGES
-from motorworks.clips.readers.lerobot_columns import Chosen, choose, matrix_of, track_of_rows
+from motorworks.clips.readers.lerobot_columns import Chosen, choose, in_step, instructions_of, matrix_of, track_of_rows
 from motorworks.clips.readers.lerobot_own import is_own, own_clip
 from motorworks.clips.readers.pictures import ImageBytes, Pictures, VideoSpan
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, clips_of
@@ -31,7 +31,6 @@ from motorworks.geometry.array import Array
 _NO_VIEW = ("observation.images.map",)  # L2D: a street map that was drawn
 _CONVERTER = "convert it with LeRobot's own convert_dataset_v21_to_v30 (python -m lerobot.datasets.v30.convert_dataset_v21_to_v30 --repo-id=NAME)"
 _SPDX = {"apache-2.0": "Apache-2.0", "mit": "MIT"}  # the Hub writes licences in small letters
-_OFF_S = 0.5  # of a row's timestamp from its number over fps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +172,7 @@ def _own(dataset: Dataset, episode: Mapping[str, Any], rows: Any) -> Clip:
 
 def _foreign(dataset: Dataset, file: Path, episode: Mapping[str, Any], rows: Any) -> ReadResult:
     number, time_s = episode["episode_index"], matrix_of(rows["timestamp"])[:, 0]
-    good = _in_step(time_s, dataset.fps)
+    good = in_step(time_s, dataset.fps)
     problems = []
     if not good.all():
         reason = f"timestamp of {int((~good).sum())} of {len(good)} rows does not go on by 1/{dataset.fps:g} s, the first is row "
@@ -195,7 +194,7 @@ def _foreign(dataset: Dataset, file: Path, episode: Mapping[str, Any], rows: Any
             for key in dataset.cameras
         ],
         tags=(f"set:{dataset.name}", f"episode:{number}"),
-        instructions=_instructions(dataset.tasks, rows, own_us, good),
+        instructions=instructions_of(dataset.tasks, rows, own_us, good),
         max_gap_s=dataset.settings.max_gap_s,
     )
     result = clips_of(log, file)
@@ -220,24 +219,6 @@ def _video(dataset: Dataset, episode: Mapping[str, Any], key: str) -> Path:
     """The shared mp4 that holds a camera's frames of an episode."""
     place = {name: episode[f"videos/{key}/{name}"] for name in ("chunk_index", "file_index")}
     return dataset.path / dataset.video_path.format(video_key=key, **place)
-
-
-def _in_step(time_s: Float[Array, " row"], fps: float) -> Bool[Array, " row"]:
-    """Rows whose time is their number over fps, about, and goes on."""
-    time_s = np.where(np.isfinite(time_s), time_s, -np.inf)
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(np.where(time_s < len(time_s) / fps + _OFF_S, time_s, -np.inf))[:-1]])
-    return (np.abs(time_s - np.arange(len(time_s)) / fps) < _OFF_S) & (time_s > before)
-
-
-def _instructions(tasks: Mapping[int, str], rows: Any, time_us: Array, good: Bool[Array, " row"]) -> list[tuple[int, str]]:
-    """Where the words change; none where a task has no words."""
-    if "task_index" not in rows.column_names:
-        return []
-    words = [tasks.get(task, "") for task in rows["task_index"].to_pylist()]
-    if not all(words):
-        return []
-    places = np.flatnonzero(good).tolist()
-    return [(int(time_us[index]), words[index]) for at, index in enumerate(places) if at == 0 or words[index] != words[places[at - 1]]]
 
 
 def _tasks(path: Path) -> dict[int, str]:

@@ -1,17 +1,18 @@
-"""Which numbers of a LeRobot dataset are the vehicle's motion: by the names in its features, or as ingest.toml says."""
+"""What the rows of a LeRobot dataset say: which numbers are the vehicle's motion, by names or as ingest.toml says; times; words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 
 from motorworks.clips.motion import SUFFICIENT, Track
 from motorworks.clips.readers.settings import Column, Settings
 from motorworks.clips.readers.telemetry import UNITS, TelemetryBroken, choose_columns, track_of
 from motorworks.geometry.array import Array
 
+_OFF_S = 0.5  # of a row's timestamp from its number over fps
 _OBSERVED = "observation."
 _ARMS = ("gripper", "finger", "joint", "shoulder", "elbow", "wrist")  # x, y and yaw are then of a hand
 # Yaak's L2D (the large driving set in this layout) names no units: km/h, degrees clockwise from north.
@@ -80,6 +81,23 @@ def matrix_of(column: Any) -> Float[Array, "row axis"]:
     if len(lengths) != 1 or array.null_count:
         raise ValueError(f"a feature's rows differ in length: {sorted(lengths, key=str)}")
     return flat.reshape(len(array), -1)
+
+
+def in_step(time_s: Float[Array, " row"], fps: float) -> Bool[Array, " row"]:
+    """Rows whose time is their number over fps, about, and goes on."""
+    near_s = np.where(np.abs(time_s - np.arange(len(time_s)) / fps) < _OFF_S, time_s, -np.inf)
+    return near_s > np.concatenate([[-np.inf], np.maximum.accumulate(near_s)[:-1]])
+
+
+def instructions_of(tasks: Mapping[int, str], rows: Any, time_us: Int64[Array, " row"], good: Bool[Array, " row"]) -> list[tuple[int, str]]:
+    """Where the words change; none where a task has no words."""
+    if "task_index" not in rows.column_names:
+        return []
+    words = [tasks.get(task, "") for task in rows["task_index"].to_pylist()]
+    if not all(words):
+        return []
+    places = np.flatnonzero(good).tolist()
+    return [(int(time_us[index]), words[index]) for at, index in enumerate(places) if at == 0 or words[index] != words[places[at - 1]]]
 
 
 def _header(features: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, int]]:
