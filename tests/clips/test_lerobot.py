@@ -1,7 +1,9 @@
 """LeRobot datasets: what we wrote comes back, what others write comes back as the drive it was made from."""
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -24,6 +26,26 @@ pyarrow = pytest.importorskip("pyarrow")
 pytest.importorskip("pandas")
 MakeClip = Callable[..., Clip]
 
+PEER = "MOTORWORKS_LEROBOT_PYTHON"
+SCRIPT = """
+import sys; sys.path.insert(0, "bench")
+import lerobot_peer; lerobot_peer._let_torchvision_in()
+import numpy as np
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+folder, kind = sys.argv[1:]
+features = {"observation.images.front": {"dtype": kind, "shape": (96, 128, 3), "names": ["height", "width", "channels"]}}
+for name, names in {"observation.state": ["speed", "yaw_rate"], "action": ["gas", "steering"]}.items():
+    features[name] = {"dtype": "float32", "shape": (2,), "names": names}
+dataset = LeRobotDataset.create("me/set", fps=30, root=folder, features=features, use_videos=kind == "video")
+for episode in range(2):
+    for index in range(150):
+        picture = np.full((96, 128, 3), 10 + 80 * episode + index / 30 * 20, np.uint8)
+        state, action = np.array([8, 0.1], np.float32), np.zeros(2, np.float32)
+        row = {"observation.images.front": picture, "observation.state": state, "action": action, "task": f"episode {episode}"}
+        dataset.add_frame(row)
+    dataset.save_episode()
+dataset.finalize()
+"""
 FPS, NUM, SPEED_MPS, YAW_RATE = 30, 150, 8.0, 0.1
 CAMERAS = {"observation.images.front_left": 0, "observation.images.rear": 60}
 VEHICLE = ["speed", "heading", "heading_error", "hp_loc_latitude", "hp_loc_longitude"]  # as L2D has them
@@ -222,6 +244,19 @@ def test_pictures_that_the_codec_pads_come_back_at_their_size(make_clip: MakeCli
     (back,) = read([tmp_path / "set"]).clips
     assert back.frames.shape == (40, 24, 32, 3) and np.abs(back.frames.astype(int) - clip.frames).mean() < 3
     np.testing.assert_array_equal(front_frames(back), back.frames)
+
+
+def test_what_lerobot_itself_writes_is_read(tmp_path: Path) -> None:
+    python = os.environ.get(PEER)
+    if not python:
+        pytest.skip(f"no Python with lerobot: set {PEER}")
+    for kind in ("video", "image"):
+        subprocess.run([python, "-c", SCRIPT, str(tmp_path / kind), kind], check=True, capture_output=True, text=True)
+        result = read([tmp_path / kind])
+        assert not result.quarantine and [set(clip.instructions) for clip in result.clips] == [{"episode 0"}, {"episode 1"}]
+        for number, clip in enumerate(result.clips):
+            assert np.abs(_pictures(clip, "front") - _levels(number, 0)[::3]).max() < 4
+            np.testing.assert_allclose(clip.motion.curvature_per_m, YAW_RATE / SPEED_MPS, rtol=1e-3)
 
 
 def _edit(path: Path, change: Callable[[Any], object]) -> None:

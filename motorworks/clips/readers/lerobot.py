@@ -1,7 +1,8 @@
 """LeRobot v3 datasets, ours (`export_lerobot`) and those of others: many episodes a file, videos shared by time. A recording is a dataset.
 
-Layout as lerobot 0.4.4 (Apache-2.0) writes it: row i of an episode is the frame at from_timestamp + timestamp[i] of each shared mp4. Written from
-the specification, untested on real files of others: none could be opened here. Clips come encoded: a dataset's pictures would not fit in memory.
+Layout as lerobot 0.4.4 (Apache-2.0) writes it: row i of an episode is the frame at from_timestamp + timestamp[i] of each shared mp4. Tried on sets
+that lerobot itself wrote, with videos (AV1) and with pictures in the table; published ones, L2D among them, could not be opened here. Clips come
+encoded: a dataset's pictures would not fit in memory.
 """
 
 import json
