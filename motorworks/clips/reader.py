@@ -8,9 +8,11 @@ from motorworks.clips.pack import PackBroken
 from motorworks.clips.readers.comma2k19 import Comma2k19Reader
 from motorworks.clips.readers.dgp import DgpReader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
+from motorworks.clips.readers.lerobot import LerobotReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
+from motorworks.clips.readers.tesla import TeslaReader
 from motorworks.clips.readers.video import DashcamReader
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.clips.store import PACKS, ClipStore, is_store
@@ -55,7 +57,16 @@ def copy_packs(source: Path, folder: Path) -> ReadResult:
     return ReadResult(quarantine=[Quarantined(path=source / PACKS / pack, reason=str(error)) for pack, error in broken.items()])
 
 
-READERS: tuple[ClipReader, ...] = (StoreReader(), DonkeycarReader(), Comma2k19Reader(), DgpReader(), NuscenesReader(), DashcamReader())
+READERS: tuple[ClipReader, ...] = (
+    StoreReader(),
+    DonkeycarReader(),
+    Comma2k19Reader(),
+    DgpReader(),
+    NuscenesReader(),
+    LerobotReader(),
+    TeslaReader(),
+    DashcamReader(),
+)
 
 
 def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list[tuple[ClipReader, Path]]:

@@ -42,6 +42,7 @@ class Settings:
     time_offset_s: float = 0.0  # added to telemetry's clock
     steering_ratio: float = 15.0  # turns of the steering wheel per turn of the road wheels; 1 where the road wheels' angle is told
     max_gap_s: float | None = None  # between frames; None: the reader's own
+    front_camera: str = ""  # which of several cameras looks ahead; empty: as its name says
 
     @property
     def vehicle(self) -> Body:
