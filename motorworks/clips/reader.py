@@ -9,6 +9,7 @@ from motorworks.clips.readers.comma2k19 import Comma2k19Reader
 from motorworks.clips.readers.dgp import DgpReader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
+from motorworks.clips.readers.physical_ai import PhysicalAiReader, parts_of_chunk
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
 from motorworks.clips.readers.video import DashcamReader
@@ -55,7 +56,15 @@ def copy_packs(source: Path, folder: Path) -> ReadResult:
     return ReadResult(quarantine=[Quarantined(path=source / PACKS / pack, reason=str(error)) for pack, error in broken.items()])
 
 
-READERS: tuple[ClipReader, ...] = (StoreReader(), DonkeycarReader(), Comma2k19Reader(), DgpReader(), NuscenesReader(), DashcamReader())
+READERS: tuple[ClipReader, ...] = (
+    StoreReader(),
+    DonkeycarReader(),
+    Comma2k19Reader(),
+    DgpReader(),
+    NuscenesReader(),
+    PhysicalAiReader(),
+    DashcamReader(),
+)
 
 
 def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list[tuple[ClipReader, Path]]:
@@ -71,8 +80,8 @@ def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list
 
 
 def read_beside(path: Path) -> tuple[Path, ...]:
-    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, and the telemetry of a file."""
-    found = (settings_file(path), beside(path) if path.is_file() else None)
+    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, the telemetry of a file, the rest of a chunk."""
+    found = (settings_file(path), beside(path) if path.is_file() else None, *parts_of_chunk(path))
     return tuple(one for one in found if one is not None)
 
 

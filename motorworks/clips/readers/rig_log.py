@@ -13,6 +13,7 @@ from motorworks.bodies.body import BODIES
 from motorworks.clips.clock import MAX_GAP_S, MIN_CLIP_S, cut_pieces, nearest_index
 from motorworks.clips.motion import Track, solve
 from motorworks.clips.readers.pictures import Pictures
+from motorworks.clips.record import encode_videos
 from motorworks.clips.recording import Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.rig import Camera
@@ -86,6 +87,15 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
             )
         )
     return ReadResult(clips=clips, quarantine=opened.quarantine)
+
+
+def as_videos(result: ReadResult) -> ReadResult:
+    """With pictures encoded as the store keeps them, a fortieth of the memory: for files that hold many drives."""
+    clips = []
+    for clip in result.clips:
+        encoded = {name: video for name, (video, _, _) in encode_videos(clip).items()}
+        clips.append(replace(clip, frames=None, side_frames={}, encoded=encoded))
+    return replace(result, clips=clips)
 
 
 def track_of_poses(time_us: Int64[Array, " pose"], world_from_rig: Float[Array, "pose 4 4"]) -> Track:
