@@ -13,6 +13,7 @@ from motorworks.clips.readers.physical_ai import PhysicalAiReader, parts_of_chun
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
 from motorworks.clips.readers.video import DashcamReader
+from motorworks.clips.readers.waymo_e2e import WaymoE2EReader, shards_beside
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.clips.store import PACKS, ClipStore, is_store
 
@@ -63,6 +64,7 @@ READERS: tuple[ClipReader, ...] = (
     DgpReader(),
     NuscenesReader(),
     PhysicalAiReader(),
+    WaymoE2EReader(),
     DashcamReader(),
 )
 
@@ -80,8 +82,8 @@ def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list
 
 
 def read_beside(path: Path) -> tuple[Path, ...]:
-    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, the telemetry of a file, the rest of a chunk."""
-    found = (settings_file(path), beside(path) if path.is_file() else None, *parts_of_chunk(path))
+    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, the telemetry of a file, the rest of a chunk or split."""
+    found = (settings_file(path), beside(path) if path.is_file() else None, *parts_of_chunk(path), *shards_beside(path))
     return tuple(one for one in found if one is not None)
 
 

@@ -42,7 +42,7 @@ class ImageBytes:
     """JPEG or PNG inside another file."""
 
     path: Path
-    images: Sequence[bytes]
+    images: Sequence[bytes | memoryview]
 
     def open(self, index: int, size_px: tuple[int, int] | None) -> UInt8[Array, "height width 3"]:
         return open_image(io.BytesIO(self.images[index]), size_px)
