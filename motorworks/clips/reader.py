@@ -10,6 +10,7 @@ from motorworks.clips.readers.dgp import DgpReader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
 from motorworks.clips.readers.physical_ai import PhysicalAiReader, parts_of_chunk
+from motorworks.clips.readers.py123d import Py123dReader
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
 from motorworks.clips.readers.video import DashcamReader
@@ -65,6 +66,7 @@ READERS: tuple[ClipReader, ...] = (
     NuscenesReader(),
     PhysicalAiReader(),
     WaymoE2EReader(),
+    Py123dReader(),
     DashcamReader(),
 )
 

@@ -135,7 +135,12 @@ FAULTS: dict[str, tuple[Edit, str, int, int]] = {
         1,
     ),
     "no rotation": (lambda members: _frame(members, EGO, lambda frame: frame.assign(qw=0.0, qz=0.0)), "no rotation", 2, 1),
-    "clock goes back": (lambda members: _frame(members, EGO, lambda frame: _set(frame, 9, "timestamp", 3)), "'timestamp' does not increase", 2, 1),
+    "clock goes back": (
+        lambda members: _frame(members, EGO, lambda frame: _set(frame, 9, "timestamp", 3)),
+        "'timestamp' goes back or stands still at row 9",
+        2,
+        1,
+    ),
     "a clock of text": (
         lambda members: _frame(members, STAMPS, lambda frame: frame.astype(str)),
         "not whole microseconds; the clip is left out",

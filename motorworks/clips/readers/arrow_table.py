@@ -10,8 +10,8 @@ from motorworks.geometry.array import Array
 NEEDS_PYARROW = "needs pyarrow: pip install 'motorworks[data]'"
 
 
-def times_us(table: Any, name: str) -> Int64[Array, " row"]:
-    """A clock in whole microseconds that increases."""
+def times_us(table: Any, name: str, *, still: bool = False) -> Int64[Array, " row"]:
+    """A clock in whole microseconds that increases, or (`still`) at least never goes back."""
     import pyarrow as arrow
 
     column = _column(table, name)
@@ -20,9 +20,9 @@ def times_us(table: Any, name: str) -> Int64[Array, " row"]:
     if column.null_count:
         raise ValueError(f"column {name!r} has {column.null_count} rows without a value")
     time_us = column.to_numpy().astype(np.int64)
-    back = np.flatnonzero(np.diff(time_us) <= 0)
+    back = np.flatnonzero(np.diff(time_us) < (0 if still else 1))
     if len(back):
-        raise ValueError(f"column {name!r} does not increase at row {back[0] + 1}: the clock goes back or stands still")
+        raise ValueError(f"column {name!r} goes back{'' if still else ' or stands still'} at row {back[0] + 1}")
     return time_us
 
 
