@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class Parts:
                 writer.write_table(table.replace_schema_metadata(about), max_chunksize=10)
 
 
+@cache
 def _image(level: int, kind: str) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.full((SIZE[1], SIZE[0], 3), level, np.uint8)).save(file, kind)

@@ -153,7 +153,7 @@ def _clip(chunk: _Chunk, clip_id: str) -> ReadResult:
         tags=(f"clip:{clip_id}",),
         max_gap_s=chunk.settings.max_gap_s,
     )
-    return join([ReadResult(quarantine=quarantine), clips_of(log, chunk.cameras[_FRONT].path)])
+    return join([ReadResult(quarantine=quarantine), clips_of(log, chunk.cameras[_FRONT].path / clip_id)])
 
 
 def _camera_log(archive: _Archive, clip_id: str, name: str, time_us: Any, camera: Camera | None, start_us: int) -> CameraLog:

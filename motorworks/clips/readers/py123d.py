@@ -1,6 +1,7 @@
 """Logs of py123d (Arrow files a log; one form for nuScenes, nuPlan, Argoverse 2, Waymo, PandaSet, KITTI-360 and others), read with pyarrow alone.
 
-Written from the specification (the source of py123d 0.7.0), untested on real files: none could be opened here. A log is a folder:
+Written from the specification (the source of py123d 0.7.0), untested on real files: none could be opened here, but logs that py123d's own writer
+made of a generated drive could. A log is a folder:
 
     sync.arrow             what the log is called; its rows are not needed
     ego_state_se3.arrow    timestamp_us, imu_se3 (x y z qw qx qy qz in a level world), with the vehicle's measures
@@ -9,7 +10,7 @@ Written from the specification (the source of py123d 0.7.0), untested on real fi
 Columns carry the file's name before theirs; what describes a file lies as MessagePack in its schema, under `metadata`. The vehicle's x is forward,
 y left, z up; a camera's z forward, x right, y down. Poses are of an IMU and are moved to the rear axle, and from there to the ground by the
 height of the vehicle's box. Speed comes from the poses: `dynamic_state_se3` is zero where a data set has none. A lens that is no pinhole gets that
-of its centre, distortion is left out. Maps, boxes, lidar and what the data set rated or labelled are not read.
+of its centre, distortion is left out. Maps, boxes, lidar and labels are not read.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,21 +1,22 @@
 """Waymo Open Dataset, End-to-End Driving: TFRecord shards of `E2EDFrame`, read without TensorFlow and without Waymo's package.
 
 Written from the specification (waymo-open-dataset 1.6.7: end_to_end_driving_data.proto, dataset.proto), untested on real files: none could be
-opened here. Frames of all sequences lie shuffled over the shards of a split, so one shard alone has hardly a second of anything: reading a shard
-takes its share of the sequences (by checksum of their names) from all shards beside it, and together the shards give each sequence once.
+opened here, but shards that Waymo's own classes wrote could. Frames of all sequences lie shuffled over the shards of a split, so that one alone
+has hardly a second of anything: reading a shard takes its share of the sequences (by checksum of their names) from all shards beside it, and
+together the shards give each sequence once.
 
 `context.name` is `<sequence>-<number>`, ten numbers a second. That rate is not in the specification and users report every time in the files to
 be 0; where `timestamp_micros` is filled and increases, it is used. Their vehicle frame is ours (x forward, y left, z up, under the rear axle);
 a camera's is x forward, y left, z up: turned here. Each frame has the path of the vehicle, 4 s back and 5 s ahead at 4 Hz, in its own frame and
-without headings; poses come from laying the paths on each other. Lens distortion is left out. Intent is what the driver was told;
-straight, by far the most, is our default. Trajectories rated by people are told by a tag, not read.
+without headings; poses come from laying the paths on each other. Lens distortion is left out. Intent is what the driver was told; straight, by far
+the most, is our default. Trajectories rated by people are told by a tag, not read.
 """
 
 import re
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,7 @@ def _read(path: Path, settings: Settings) -> ReadResult:
 
     shards = _shards(path)
     mine = [shard.name for shard in shards].index(path.name)
-    quarantine: list[Quarantined] = []
-    frames: dict[str, dict[int, _Frame]] = defaultdict(dict)
+    quarantine, frames = list[Quarantined](), defaultdict[str, dict[int, _Frame]](dict)
     for shard in shards:
         own = shard.name == path.name  # what cannot be said of a sequence is said once, by the shard itself
         try:
@@ -112,7 +112,8 @@ def _read(path: Path, settings: Settings) -> ReadResult:
         except (ValueError, OSError) as error:
             quarantine += [Quarantined(path=shard, reason=str(error))] if own else []
     results = [_sequence(path, name, [by_number[one] for one in sorted(by_number)], settings) for name, by_number in sorted(frames.items())]
-    return join([ReadResult(quarantine=quarantine), *results])
+    read = join([ReadResult(quarantine=quarantine), *results])
+    return replace(read, notes=list(dict.fromkeys(read.notes)))  # what is so in every sequence is said once
 
 
 def _name(record: memoryview) -> tuple[str, int]:
@@ -176,13 +177,12 @@ def _sequence(path: Path, name: str, frames: Sequence[_Frame], settings: Setting
     if not logs or logs[0].name != "front":
         return ReadResult(quarantine=[*quarantine, Quarantined(path=where, reason="no picture of the front camera")])
     logs, notes = of_one_shape(logs)
-    speed = np.array([frame.speed_mps for frame in frames])
     log = RigLog(
         recording_id=f"waymo_e2e-{name}",
         source="waymo_e2e",
         body=settings.body,
         licence=LICENCE,
-        track=Track(time_us=time_us, poses_world=_laid(frames, time_us), speed_mps=speed),
+        track=Track(time_us=time_us, poses_world=_laid(frames, time_us), speed_mps=np.array([frame.speed_mps for frame in frames])),
         cameras=logs,
         tags=(f"sequence:{name}", *(["rated_trajectories"] if any(frame.rated for frame in frames) else [])),
         instructions=[(int(time), frame.instruction) for time, frame in zip(time_us, frames, strict=True)],
