@@ -1,6 +1,7 @@
 """A generated PhysicalAI-AV chunk comes back as the drive it was made from; what is broken in one is named."""
 
 import io
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -189,3 +190,10 @@ def test_a_broken_file_of_a_chunk_is_named(tmp_path: Path, fault: str) -> None:
     result = read([tmp_path])
     assert [words in entry.reason for entry in result.quarantine] == [True] and len(result.clips) == num_clips
     assert all(len(clip.cameras) == (0 if fault == "intrinsics torn" else len(clip.encoded)) for clip in result.clips)
+
+
+def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _chunk(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (entry,) = read([path]).quarantine
+    assert "pip install 'motorworks[data]'" in entry.reason

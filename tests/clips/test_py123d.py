@@ -1,6 +1,7 @@
 """Generated py123d logs come back as the drive they were made from, however their pictures are kept; what is broken is named."""
 
 import io
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -230,3 +231,10 @@ def test_of_two_pictures_at_one_time_and_of_none_the_others_are_taken(tmp_path: 
     side = clip.side_frames["pcam_l0"].mean(axis=(1, 2, 3)) - 60
     same = np.abs(side - LEVELS) < 6
     assert not same[11] and not same[20] and same.sum() == NUM - 2
+
+
+def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _log(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (entry,) = read([path]).quarantine
+    assert "pip install 'motorworks[data]'" in entry.reason

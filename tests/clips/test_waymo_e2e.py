@@ -200,6 +200,10 @@ def _not_finite(parts: Parts) -> None:
     parts.past[4][3] = np.nan
 
 
+def _first_camera(parts: Parts, extrinsic: bytes) -> None:
+    parts.calibrations[0] = _part(1, 1) + _doubles(2, [1] * 9) + _part(3, extrinsic) + _part(4, 120) + _part(5, 134)
+
+
 # of one record of 40, in the middle or near the end: the sequence goes on without it
 FAULTS: dict[str, tuple[Callable[[Parts], object], str, int]] = {
     "no past": (_only(20, lambda parts: parts.past.clear()), "past_states is empty", 1),
@@ -209,7 +213,8 @@ FAULTS: dict[str, tuple[Callable[[Parts], object], str, int]] = {
     "a name without a number": (_only(20, lambda parts: setattr(parts, "name", "round")), "not <sequence>-<number>", 1),
     "a torn picture": (_only(38, lambda parts: parts.images.update({1: b"\xff\xd8torn"})), "picture unreadable", 1),
     "no front picture": (lambda parts: parts.images.pop(1), "no picture of the front camera", 0),
-    "no rotation": (lambda parts: parts.calibrations.__setitem__(0, _part(1, 1) + _doubles(2, [1] * 9)), "extrinsic 16 finite numbers", 1),
+    "no extrinsic": (lambda parts: _first_camera(parts, b""), "extrinsic 16 finite numbers", 1),
+    "no rotation": (lambda parts: _first_camera(parts, _doubles(1, [0] * 16)), "extrinsic is no rotation", 1),
 }
 
 
