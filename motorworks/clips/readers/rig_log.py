@@ -20,7 +20,6 @@ from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
 
 _MOST_APART_S = 0.11  # of another camera's picture from its tick, beyond what the front camera's own is
-
 _SHAPE_FRAC = 0.02  # by which the ratio of width to height may differ between cameras
 
 
@@ -92,7 +91,7 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
 
 
 def as_videos(result: ReadResult) -> ReadResult:
-    """With pictures encoded as the store keeps them, a fortieth of the memory: for files that hold many drives."""
+    """With pictures encoded as the store keeps them, a small part of the memory: for files that hold many drives."""
     clips = []
     for clip in result.clips:
         encoded = {name: video for name, (video, _, _) in encode_videos(clip).items()}
