@@ -2,10 +2,10 @@
 
 import io
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import av
 from jaxtyping import Int, Int64, UInt8
@@ -44,7 +44,7 @@ class ImageBytes:
     """JPEG or PNG inside another file."""
 
     path: Path
-    images: Sequence[bytes]
+    images: Sequence[bytes | memoryview]
 
     def open(self, index: int, size_px: tuple[int, int] | None) -> UInt8[Array, "height width 3"]:
         return open_image(io.BytesIO(self.images[index]), size_px)
@@ -59,12 +59,13 @@ class VideoFrames:
 
     path: Path
     frame: Int[Array, " picture"]
+    source: Callable[[], IO[bytes]] | None = None  # of a video inside another file
     _decoded: dict[int, UInt8[Array, "height width 3"]] = field(default_factory=dict, repr=False)
 
     def open(self, index: int, size_px: tuple[int, int] | None) -> UInt8[Array, "height width 3"]:
         if not self._decoded:
-            wanted = set(self.frame.tolist())
-            self._decoded.update((number, frame) for number, (_, frame) in enumerate(iterate_video(self.path, size_px)) if number in wanted)
+            wanted, source = set(self.frame.tolist()), self.path if self.source is None else self.source()
+            self._decoded.update((number, frame) for number, (_, frame) in enumerate(iterate_video(source, size_px)) if number in wanted)
         number = int(self.frame[index])
         if number not in self._decoded:
             raise ValueError(f"the video ends before frame {number}")
