@@ -4,7 +4,6 @@ By teslamotors/dashcam (dashcam.proto, dashcam-mp4.js): SEI of type 5 whose payl
 zero is not written. Firmware 2025.44.25 on, from HW3 on, and not while parked.
 """
 
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +12,20 @@ import av
 import numpy as np
 from jaxtyping import Float, Int64
 
+from motorworks.clips.readers.wire import Message
 from motorworks.geometry.array import Array
 
-# field number of SeiMetadata -> our name, wire type
+# field number of SeiMetadata -> our name, bytes of its floating point number (0: a whole number)
 FIELDS: Mapping[int, tuple[str, int]] = {
     2: ("gear", 0),  # 0 park, 1 drive, 2 reverse, 3 neutral
-    4: ("speed_mps", 5),
-    6: ("wheel_deg", 5),  # of the steering wheel; positive to the right: their viewer turns its picture clockwise by it
+    4: ("speed_mps", 4),
+    6: ("wheel_deg", 4),  # of the steering wheel; positive to the right: their viewer turns its picture clockwise by it
     10: ("autopilot", 0),  # 0 none, 1 self-driving, 2 autosteer, 3 cruise control
-    11: ("lat_deg", 1),
-    12: ("lon_deg", 1),
-    13: ("heading_deg", 1),  # clockwise from north
+    11: ("lat_deg", 8),
+    12: ("lon_deg", 8),
+    13: ("heading_deg", 8),  # clockwise from north
 }
 _SEI, _USER_DATA = 6, 5
-_SIZES = {1: 8, 5: 4}
-_FORMATS = {1: "<d", 5: "<f"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,29 +87,9 @@ def units(packet: bytes, prefix: int | None) -> Iterator[bytes]:
 
 def message(payload: bytes) -> dict[str, float]:
     """The FIELDS of a protobuf message that are there; raises ValueError for one that is torn or has a field of another type."""
-    values: dict[str, float] = {}
-    at = 0
-    while at < len(payload):
-        key, at = _varint(payload, at)
-        number, wire = key >> 3, key & 7
-        name, expected = FIELDS.get(number, (None, wire))
-        if wire != expected:
-            raise ValueError(f"field {number} ({name}) has wire type {wire}, not {expected}")
-        if wire == 0:
-            value, at = _varint(payload, at)
-        elif wire == 2:
-            length, at = _varint(payload, at)
-            value, at = 0, at + length
-        elif wire in _SIZES:
-            value = struct.unpack(_FORMATS[wire], payload[at : at + _SIZES[wire]])[0] if at + _SIZES[wire] <= len(payload) else 0
-            at += _SIZES[wire]
-        else:
-            raise ValueError(f"field {number} has wire type {wire}")
-        if at > len(payload):
-            raise ValueError(f"ends within field {number}")
-        if name is not None:
-            values[name] = float(value)
-    return values
+    found = Message.of(memoryview(payload))
+    there = {number: kind for number, kind in FIELDS.items() if number in found.values}
+    return {name: float(found.floats(number, size)[-1] if size else found.integer(number)) for number, (name, size) in there.items()}
 
 
 def _payload(unit: bytes) -> bytes | None:
@@ -121,15 +99,3 @@ def _payload(unit: bytes) -> bytes | None:
     plain = unit.replace(b"\0\0\3", b"\0\0")[3:]  # H.264 puts a 3 where two zeros would look like a start; then type and size
     rest = plain.lstrip(b"\x42")
     return rest[1:-1] if len(rest) < len(plain) and rest[:1] == b"\x69" else None  # the last byte ends the unit
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            raise ValueError("ends within a number")
-        value |= (data[at] & 0x7F) << shift
-        at += 1
-        if not data[at - 1] & 0x80:
-            return value, at
-    raise ValueError("a number of more than ten bytes")
