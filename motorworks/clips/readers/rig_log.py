@@ -13,7 +13,7 @@ from motorworks.bodies.body import BODIES
 from motorworks.clips.clock import MAX_GAP_S, MIN_CLIP_S, cut_pieces, nearest_index
 from motorworks.clips.motion import Track, solve
 from motorworks.clips.readers.pictures import Pictures
-from motorworks.clips.record import encode_videos
+from motorworks.clips.record import encoded
 from motorworks.clips.recording import Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.rig import Camera
@@ -92,11 +92,7 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
 
 def as_videos(result: ReadResult) -> ReadResult:
     """With pictures encoded as the store keeps them, a small part of the memory: for files that hold many drives."""
-    clips = []
-    for clip in result.clips:
-        encoded = {name: video for name, (video, _, _) in encode_videos(clip).items()}
-        clips.append(replace(clip, frames=None, side_frames={}, encoded=encoded))
-    return replace(result, clips=clips)
+    return replace(result, clips=[encoded(clip, clip.front_camera) for clip in result.clips])
 
 
 def of_one_shape(cameras: Sequence[CameraLog]) -> tuple[list[CameraLog], list[str]]:
