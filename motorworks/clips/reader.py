@@ -9,6 +9,7 @@ from motorworks.clips.readers.comma2k19 import Comma2k19Reader
 from motorworks.clips.readers.dgp import DgpReader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
+from motorworks.clips.readers.ros import RosReader
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
 from motorworks.clips.readers.video import DashcamReader
@@ -55,7 +56,7 @@ def copy_packs(source: Path, folder: Path) -> ReadResult:
     return ReadResult(quarantine=[Quarantined(path=source / PACKS / pack, reason=str(error)) for pack, error in broken.items()])
 
 
-READERS: tuple[ClipReader, ...] = (StoreReader(), DonkeycarReader(), Comma2k19Reader(), DgpReader(), NuscenesReader(), DashcamReader())
+READERS: tuple[ClipReader, ...] = (StoreReader(), DonkeycarReader(), Comma2k19Reader(), DgpReader(), NuscenesReader(), RosReader(), DashcamReader())
 
 
 def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list[tuple[ClipReader, Path]]:
