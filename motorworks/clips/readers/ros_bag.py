@@ -4,14 +4,13 @@ Bags of ROS 1 and db3 are opened by `rosbags`. MCAP is read record by record fro
 index: what stands before the tear is taken, and a chunk whose checksum is wrong costs only itself.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
+from motorworks.clips.readers.ros_decode import Decoder
 from motorworks.clips.recording import Quarantined
 
 FILES = (".mcap", ".bag", ".db3")
@@ -62,11 +61,10 @@ def open_bag(path: Path, quarantine: list[Quarantined]) -> Iterator[Bag]:
         from rosbags.highlevel import AnyReader, AnyReaderError
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
     except ImportError as error:
-        raise BagBroken(f"needs {error.name}: pip install 'motorworks[data]'") from error
+        raise BagBroken(f"needs {str(error.name).partition('.')[0]}: pip install 'motorworks[data]'") from error
     if path.is_file() and path.stat().st_size == 0:
         raise BagBroken("0 bytes")
-    inside = sorted(path.glob("*.mcap")) if path.is_dir() else [path] * (path.suffix.lower() == ".mcap")
-    if inside:
+    if inside := _mcap_files(path):
         yield _McapBag(inside, quarantine)
         return
     known = get_typestore(Stores.LATEST)
@@ -87,6 +85,15 @@ def open_bag(path: Path, quarantine: list[Quarantined]) -> Iterator[Bag]:
         yield _RosBag(reader, path, quarantine)
     finally:
         reader.close()
+
+
+def _mcap_files(path: Path) -> list[Path]:
+    """Of a file or a folder, in order; none where each message is compressed by itself, which rosbags undoes."""
+    if path.is_file():
+        return [path] * (path.suffix.lower() == ".mcap")
+    if "compression_mode: message" in (path / METADATA).read_text(errors="replace").lower():
+        return []
+    return sorted(path.glob("*.mcap"), key=lambda file: (len(file.name), file.name))  # drive_10 comes after drive_9
 
 
 def plain_type(name: str) -> str:
@@ -136,12 +143,12 @@ class _McapBag:
         from mcap.records import Channel, Message, Schema
 
         schemas: dict[int, Any] = {}
-        channels: dict[int, tuple[str, _Decoder]] = {}
+        channels: dict[int, tuple[str, Decoder]] = {}
         for record in _records(file, self._quarantine):
             if isinstance(record, Schema):
                 schemas[record.id] = record
             elif isinstance(record, Channel) and record.id not in channels:
-                channels[record.id] = record.topic, _Decoder(record.message_encoding, schemas.get(record.schema_id))
+                channels[record.id] = record.topic, Decoder(record.message_encoding, schemas.get(record.schema_id))
             elif isinstance(record, Message) and record.channel_id in channels:
                 topic, decoder = channels[record.channel_id]
                 if topic in topics:
@@ -205,64 +212,3 @@ def _records(file: Path, quarantine: list[Quarantined]) -> Iterator[Any]:
                 quarantine.append(Quarantined(path=file, reason=f"the chunk at byte {place} is broken ({error}); it is left out"))
                 continue
             yield from inner
-
-
-class _Decoder:
-    """Of one channel, made when its first message is wanted."""
-
-    def __init__(self, encoding: str, schema: Any) -> None:
-        self._encoding, self._schema = encoding, schema
-        self._decode: Callable[[bytes], Any] | None = None
-
-    def __call__(self, data: bytes) -> Any:
-        self._decode = self._decode or self._make()
-        return self._decode(data)
-
-    def _make(self) -> Callable[[bytes], Any]:
-        if self._encoding == "json":
-            return lambda data: json.loads(data, object_hook=lambda fields: SimpleNamespace(**fields))
-        if self._schema is None:
-            raise ValueError(f"encoding {self._encoding!r} without a schema: record it with one")
-        if self._encoding in ("cdr", "ros1"):
-            return _ros_decoder(self._encoding, self._schema.name, self._schema.encoding, self._schema.data.decode())
-        if self._encoding == "protobuf":
-            return _protobuf_decoder(self._schema)
-        raise ValueError(f"encoding {self._encoding!r} is not read: cdr, ros1, json and protobuf are")
-
-
-def _ros_decoder(encoding: str, name: str, schema_encoding: str, text: str) -> Callable[[bytes], Any]:
-    from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
-
-    full = name if "/msg/" in name else name.replace("/", "/msg/")
-    store = get_typestore(Stores.EMPTY)
-    if schema_encoding in ("ros2msg", "ros1msg"):
-        store.register(get_types_from_msg(text, full))
-    elif schema_encoding in ("ros2idl", "omgidl"):
-        parts = text.split("=" * 80 + "\n")
-        for part in parts:
-            if part.strip():
-                store.register(get_types_from_idl(part.partition("\n")[2] if part.startswith("IDL: ") else part))
-    else:
-        raise ValueError(f"schema encoding {schema_encoding!r} of {name} is not read: ros2msg, ros1msg, ros2idl and omgidl are")
-    decode = store.deserialize_ros1 if encoding == "ros1" else store.deserialize_cdr
-    return lambda data: decode(data, full)
-
-
-def _protobuf_decoder(schema: Any) -> Callable[[bytes], Any]:
-    try:
-        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError as error:
-        raise ValueError("encoding protobuf needs protobuf: pip install 'motorworks[data]'") from error
-    pool = descriptor_pool.DescriptorPool()
-    files = {file.name: file for file in descriptor_pb2.FileDescriptorSet.FromString(schema.data).file}
-
-    def add(name: str) -> None:
-        """After those it imports: not every writer keeps that order."""
-        if (file := files.pop(name, None)) is not None:
-            for other in file.dependency:
-                add(other)
-            pool.Add(file)
-
-    for name in tuple(files):
-        add(name)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(schema.name)).FromString

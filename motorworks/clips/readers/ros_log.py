@@ -5,7 +5,7 @@ to each tenth of a second is kept, of a slower one all.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,18 @@ _TICK_NS = TICK_US * 1000
 _NUMBERS: Mapping[str, Callable[[Any], tuple[float, ...]]] = {"odometry": says.odometry, "twist": says.twist, "imu": says.imu, "fix": says.fix}
 
 
-@dataclass(kw_only=True)
 class Series:
     """Messages of one topic in the order they were met: when written down, when it happened by the sender (0: not said), and what they say."""
 
-    topic: str
-    log_ns: list[int] = field(default_factory=list)
-    stamp_ns: list[int] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
-    frame: str = ""  # of the first message
-    child: str = ""  # the frame whose pose or speed it tells, where it names one
-    num: int = 0  # messages met, those included that could not be used
-    unusable: list[str] = field(default_factory=list)  # a reason each
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.log_ns: list[int] = []
+        self.stamp_ns: list[int] = []
+        self.values: list[Any] = []
+        self.frame = ""  # of the first message
+        self.child = ""  # the frame whose pose or speed it tells, where it names one
+        self.num = 0  # messages met, those included that could not be used
+        self.unusable: list[str] = []  # a reason each
 
     def add(self, log_ns: int, stamp_ns: int, value: Any) -> None:
         self.log_ns.append(log_ns)
@@ -48,22 +48,23 @@ class Series:
         return np.array(self.log_ns, np.int64), np.array(self.stamp_ns, np.int64)
 
 
-@dataclass(kw_only=True)
 class Shots(Series):
     """Pictures of one camera, near 10 Hz."""
 
-    last_ns: int | None = None
-    by_stamp: bool = True
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self._last_ns: int | None = None
+        self._by_stamp = True
 
     def offer(self, log_ns: int, stamp_ns: int, picture: Callable[[], bytes]) -> int:
         """Bytes that are held more than before. A stamp that does not go on is not asked again: then the log's time says which are near a tick."""
-        if self.by_stamp and (stamp_ns <= 0 or (self.last_ns is not None and stamp_ns <= self.last_ns)):
-            self.by_stamp, self.last_ns = False, self.log_ns[-1] if self.log_ns else None
-        time_ns = stamp_ns if self.by_stamp else log_ns
-        dense = self.last_ns is not None and 0 <= time_ns - self.last_ns < _DENSE_NS
-        self.last_ns, more = time_ns, 0
+        if self._by_stamp and (stamp_ns <= 0 or (self._last_ns is not None and stamp_ns <= self._last_ns)):
+            self._by_stamp, self._last_ns = False, self.log_ns[-1] if self.log_ns else None
+        time_ns = stamp_ns if self._by_stamp else log_ns
+        dense = self._last_ns is not None and 0 <= time_ns - self._last_ns < _DENSE_NS
+        self._last_ns, more = time_ns, 0
         if dense and self.log_ns:
-            held_ns = self.stamp_ns[-1] if self.by_stamp else self.log_ns[-1]
+            held_ns = self.stamp_ns[-1] if self._by_stamp else self.log_ns[-1]
             tick_ns = round(time_ns / _TICK_NS) * _TICK_NS
             if round(held_ns / _TICK_NS) * _TICK_NS == tick_ns:
                 if abs(time_ns - tick_ns) >= abs(held_ns - tick_ns):
@@ -100,10 +101,10 @@ class BagLog:
 def collect(bag: Bag, chosen: Chosen) -> BagLog:
     """One pass through the bag."""
     log = BagLog(
-        shots={name: Shots(topic=topic) for name, topic in chosen.cameras.items()},
-        infos={name: Series(topic=topic) for name, topic in chosen.infos.items()},
-        numbers={role: Series(topic=topic) for role, topic in chosen.roles.items() if role in _NUMBERS},
-        texts=Series(topic=chosen.roles["instruction"]) if "instruction" in chosen.roles else None,
+        shots={name: Shots(topic) for name, topic in chosen.cameras.items()},
+        infos={name: Series(topic) for name, topic in chosen.infos.items()},
+        numbers={role: Series(topic) for role, topic in chosen.roles.items() if role in _NUMBERS},
+        texts=Series(chosen.roles["instruction"]) if "instruction" in chosen.roles else None,
         frames={},
         notes=[],
     )

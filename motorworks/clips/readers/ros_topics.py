@@ -4,7 +4,7 @@ A name that is not in the bag, and a choice that cannot be made, raise TopicsBro
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from motorworks.clips.readers.settings import Topics
@@ -105,7 +105,7 @@ def _cameras(types: Mapping[str, str], named: Topics) -> tuple[dict[str, str], l
         if topic:
             _check(name, topic, IMAGES, types)
     found = [topic for topic, kind in types.items() if kind in IMAGES and not re.search("depth|theora|mask", topic, re.IGNORECASE)]
-    found = sorted(topic for topic in found if f"{topic}/compressed" not in found)
+    found = _one_each(sorted(topic for topic in found if f"{topic}/compressed" not in found), types)
     front = named.front or min(
         found, key=lambda topic: ("front" not in topic.lower(), len(topic) if "front" in topic.lower() else 0, topic), default=None
     )
@@ -120,6 +120,14 @@ def _cameras(types: Mapping[str, str], named: Topics) -> tuple[dict[str, str], l
         for topic, name in others.items()
     }
     return {FRONT_CAMERA: front, **{name: topic for topic, name in unique.items()}}, [FRONT_CAMERA, *unique.values()]
+
+
+def _one_each(found: Sequence[str], types: Mapping[str, str]) -> list[str]:
+    """Of several topics of one camera (raw, rectified, compressed) the first, a compressed one if there is any."""
+    by_name: dict[str, list[str]] = {}
+    for topic in found:
+        by_name.setdefault(_camera_name(topic) or topic, []).append(topic)
+    return sorted(min(topics, key=lambda topic: ("Compressed" not in types[topic], topic)) for topics in by_name.values())
 
 
 def _camera_name(topic: str) -> str:
