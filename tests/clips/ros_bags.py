@@ -4,6 +4,7 @@ import io
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,14 +136,20 @@ def transforms() -> list[Message]:
     return [message("/tf_static", "tf2_msgs/msg/TFMessage", 0.0, {"transforms": found})]
 
 
-def odometry(hz: float = 50.0, topic: str = ODOMETRY, ahead_m: float = 0.0, child: str = "base_link") -> list[Message]:
-    """Of a point that far ahead of the rear axle."""
+def odometry(
+    hz: float = 50.0, topic: str = ODOMETRY, place_rig: tuple[float, float, float] = (0.0, 0.0, 0.0), child: str = "base_link"
+) -> list[Message]:
+    """Of a frame there in the rig: ahead, to the left, turned to the left."""
+    ahead, aside, turned = place_rig
+    speed_x, speed_y = SPEED_MPS - YAW_RATE * aside, YAW_RATE * ahead
+    own = np.cos(turned) * speed_x + np.sin(turned) * speed_y, np.cos(turned) * speed_y - np.sin(turned) * speed_x
     found = []
     for time in _times(hz):
         x, y, yaw = pose(time)
-        place = _vector(x + ahead_m * np.cos(yaw), y + ahead_m * np.sin(yaw), 12.0)
-        pose_ = {"position": place, "orientation": _turn((0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)))}
-        twist_ = {"linear": _vector(SPEED_MPS, YAW_RATE * ahead_m), "angular": _vector(0.0, 0.0, YAW_RATE)}
+        place = _vector(x + ahead * np.cos(yaw) - aside * np.sin(yaw), y + ahead * np.sin(yaw) + aside * np.cos(yaw), 12.0)
+        half = (yaw + turned) / 2
+        pose_ = {"position": place, "orientation": _turn((0.0, 0.0, np.sin(half), np.cos(half)))}
+        twist_ = {"linear": _vector(*own), "angular": _vector(0.0, 0.0, YAW_RATE)}
         fields = {"header": header(time, "map"), "child_frame_id": child}
         fields |= {"pose": {"pose": pose_, "covariance": [0.0] * 36}, "twist": {"twist": twist_, "covariance": [0.0] * 36}}
         found.append(message(topic, "nav_msgs/msg/Odometry", time, fields))
@@ -251,12 +258,13 @@ def _write(writer: Any, store: Any, serialize: Callable[[Any, str], Any], messag
         writer.write(connections[one.topic], one.log_ns, serialize(_object(store, one.type, one.fields), one.type))
 
 
-def write_mcap(path: Path, messages: list[Message]) -> Path:
+def write_mcap(path: Path, messages: list[Message], compression: str = "ZSTD") -> Path:
     """By mcap-ros2-support, which rosbags had no hand in."""
+    from mcap.writer import CompressionType
     from mcap_ros2.writer import Writer
 
     with path.open("wb") as stream:
-        writer, schemas = Writer(stream, chunk_size=1 << 18), dict[str, Any]()
+        writer, schemas = Writer(stream, chunk_size=1 << 18, compression=CompressionType[compression]), dict[str, Any]()
         for one in sorted(messages, key=lambda one: one.log_ns):
             if one.type not in schemas:
                 schemas[one.type] = writer.register_msgdef(one.type, ROS2.generate_msgdef(one.type, ros_version=2)[0])
@@ -361,6 +369,7 @@ WRITERS = {
     "ros 2 db3": ("drive", write_bag2),
     "ros 2 mcap": ("drive", write_bag2_mcap),
     "mcap cdr": ("drive.mcap", write_mcap),
+    "mcap cdr, not compressed": ("drive.mcap", partial(write_mcap, compression="NONE")),
     "mcap json": ("drive.mcap", write_json),
     "mcap protobuf": ("drive.mcap", write_protobuf),
 }

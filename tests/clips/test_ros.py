@@ -1,5 +1,7 @@
 """Bags and MCAP files: what six writers wrote of one drive comes back as that drive; faults are named and the rest is taken."""
 
+import contextlib
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +27,14 @@ INNER = slice(8, -8)
 
 
 def _is_the_drive(clip: Clip, *, rtol: float = 0.005) -> None:
+    """Speed, curvature, and the way of the rear axle seen from where it began, on whatever axes."""
     assert clip.motion is not None and clip.motion.kind == "measured"
     np.testing.assert_allclose(clip.motion.speed_mps[INNER], bags.SPEED_MPS, rtol=rtol)
     np.testing.assert_allclose(clip.motion.curvature_per_m[INNER], bags.YAW_RATE / bags.SPEED_MPS, rtol=0.03)
+    way, turned = clip.motion.poses_world[:, :2] - clip.motion.poses_world[0, :2], bags.YAW_RATE * np.arange(len(clip.timestamp_us)) / 10
+    yaw, radius = clip.motion.poses_world[0, 2], bags.SPEED_MPS / bags.YAW_RATE
+    own = way @ np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+    assert np.abs(own - radius * np.stack([np.sin(turned), 1 - np.cos(turned)], axis=-1)).max() < 0.5
 
 
 def _in_step(pictures: np.ndarray, time_us: np.ndarray, grey: int = 0) -> None:
@@ -109,16 +116,20 @@ SOURCES: dict[str, tuple[Callable[[], list[bags.Message]], str]] = {
     "odometry, fixes, two twists": (lambda: [*bags.odometry(), *bags.fix(), *bags.twist(), *bags.twist(topic="/b")], "odometry /localization"),
     "odometry beside a goal": (lambda: [*bags.odometry(), _goal(bags.odometry()[0])], "odometry /localization"),
     "odometry of a bumper": (
-        lambda: [*bags.odometry(ahead_m=3.7, child="bumper"), *_mounted("bumper", 3.7)],
+        lambda: [*bags.odometry(place_rig=(3.7, 0.0, 0.0), child="bumper"), *_mounted("bumper", 3.7)],
+        "odometry /localization",
+    ),
+    "odometry of a sensor on the side": (
+        lambda: [*bags.odometry(place_rig=(1.0, 1.2, 0.6), child="sensor"), *_mounted("sensor", 1.0, 1.2, 0.6)],
         "odometry /localization",
     ),
     "odometry of a frame that nothing joins": (lambda: [*bags.odometry(child="sensor"), *bags.transforms()], "no transform joins sensor"),
 }
 
 
-def _mounted(child: str, x_m: float) -> list[bags.Message]:
+def _mounted(child: str, x_m: float, y_m: float = 0.0, yaw: float = 0.0) -> list[bags.Message]:
     row = {"header": bags.header(0.0, "base_link"), "child_frame_id": child}
-    row["transform"] = {"translation": {"x": x_m, "y": 0.0, "z": 0.0}, "rotation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0}}
+    row["transform"] = {"translation": {"x": x_m, "y": y_m, "z": 0.0}, "rotation": {"x": 0.0, "y": 0.0, "z": np.sin(yaw / 2), "w": np.cos(yaw / 2)}}
     return [bags.message("/tf_static", "tf2_msgs/msg/TFMessage", 0.0, {"transforms": [row]})]
 
 
@@ -183,13 +194,15 @@ def test_stamps_are_the_clock_where_they_are_one(tmp_path: Path, stamps: str) ->
     _in_step(clip.frames, clip.timestamp_us - late_ns // 1000)
 
 
-def test_of_a_fast_camera_pictures_near_the_tenths_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stamped", [True, False])
+def test_of_a_fast_camera_pictures_near_the_tenths_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamped: bool) -> None:
     held: list[int] = []
     collect = ros_log.collect
     monkeypatch.setattr("motorworks.clips.readers.ros.collect", lambda *a: held.append(0) or _count(collect(*a), held))
-    (clip,) = _read(tmp_path, [*bags.front(hz=60.0), *bags.odometry()]).clips
-    assert held[-1] == 61  # the last, 17 ms before the next tenth, is that one's
-    _in_step(clip.frames, clip.timestamp_us)
+    front = bags.front(hz=60.0) if stamped else _stamps(lambda _, ns: 5, bags.front(hz=60.0))
+    (clip,) = _read(tmp_path, [*front, *bags.odometry()]).clips
+    assert 60 <= held[-1] <= 62  # the first and the last may be the nearest to a tenth outside
+    _in_step(clip.frames, clip.timestamp_us - (0 if stamped else bags.LATE_NS // 1000))
 
 
 def _count(log: ros_log.BagLog, held: list[int]) -> ros_log.BagLog:
@@ -201,7 +214,7 @@ def test_a_long_bag_is_read_up_to_its_bound(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(ros_log, "MOST_S", 4.0)
     result = _read(tmp_path, bags.drive())
     assert len(result.clips[0].timestamp_us) == 41 and any("only the first 4 s are read" in note for note in result.notes)
-    monkeypatch.setattr(ros_log, "MOST_BYTES", 4_000)
+    monkeypatch.setattr(ros_log, "MOST_BYTES", 10 * 2 * 3 * 256 * 144)
     assert not _read(tmp_path, bags.drive()).clips
 
 
@@ -263,7 +276,7 @@ FAULTS = {
     "0 bytes": Fault(damage=lambda path: path.write_bytes(b""), words=("0 bytes",), num_clips=0),
     "no MCAP": Fault(damage=lambda path: path.write_bytes(b"x" * 999), words=("not an MCAP file",), num_clips=0),
     "torn MCAP": Fault(damage=lambda path: _cut(path, 0.8), words=("torn at byte",), num_clips=1),
-    "a broken chunk": Fault(damage=_flip, words=("the chunk at byte",), num_clips=1),
+    "a broken chunk": Fault(writer="mcap cdr, not compressed", damage=_flip, words=("the chunk at byte",), num_clips=1),
     "torn ROS 1 bag": Fault(writer="ros 1", damage=lambda path: _cut(path, 0.8), words=("rosbag reindex FILE",), num_clips=0),
     "torn db3": Fault(writer="ros 2 db3", damage=lambda path: _cut(path / "drive.db3", 0.5), words=("not readable as a bag",), num_clips=0),
     "no db3": Fault(writer="ros 2 db3", damage=lambda path: (path / "drive.db3").unlink(), words=("files are missing",), num_clips=0),
@@ -360,6 +373,27 @@ def test_an_encoding_that_is_not_read_is_named(tmp_path: Path) -> None:
         writer.finish()
     (entry,) = read([tmp_path / "drive.mcap"]).quarantine
     assert "40 of 40 messages" in entry.reason and "encoding 'flatbuffer' is not read: cdr, ros1, json and protobuf are" in entry.reason
+
+
+def test_an_old_bag_without_definitions_is_read_by_the_usual_ones(tmp_path: Path) -> None:
+    path = bags.write_bag2(tmp_path / "drive", [*bags.video(), *bags.odometry()])
+    with contextlib.closing(sqlite3.connect(path / "drive.db3")) as base:
+        assert base.execute("DELETE FROM message_definitions").rowcount == 2
+        base.commit()
+    result = read([path])
+    assert not result.quarantine
+    _is_the_drive(result.clips[0])
+
+
+def test_a_clock_of_telemetry_that_is_off_is_set_right(tmp_path: Path) -> None:
+    def brake(messages: list[bags.Message]) -> list[bags.Message]:
+        for index, one in enumerate(messages):
+            one.fields["twist"]["linear"]["x"] = 8.0 - index / 50
+        return messages
+
+    speeds = [_read(tmp_path, [*bags.front(), *brake(bags.twist())], f"time_offset_s = {offset}").clips[0] for offset in (0.0, 1.0)]
+    assert speeds[1].motion.speed_mps[0] == pytest.approx(speeds[0].motion.speed_mps[0], abs=0.01)
+    assert speeds[1].timestamp_us[0] - speeds[0].timestamp_us[0] == 1_000_000  # where the track begins
 
 
 def test_missing_libraries_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

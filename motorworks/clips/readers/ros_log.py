@@ -1,7 +1,7 @@
 """What is kept of a bag while it is read once: numbers of every message, pictures near 10 Hz, and both clocks of each.
 
-Bounded: 10 minutes and 2 GB of compressed pictures; then reading stops, and a note says so. Of a camera above 16 Hz only the picture nearest
-to each tenth of a second is kept, of a slower one all.
+Bounded: 10 minutes, or pictures that take 4 GB (their compressed bytes, and twice their kept size for what is made of them); then reading stops,
+and a note says so. Of a camera above 16 Hz only the picture nearest to each tenth of a second is kept, of a slower one all.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +12,15 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from motorworks.clips.clock import TICK_US
+from motorworks.clips.frames import MAX_HEIGHT_PX
 from motorworks.clips.readers import ros_messages as says
 from motorworks.clips.readers.ros_bag import Bag
 from motorworks.clips.readers.ros_topics import Chosen
 from motorworks.geometry.array import Array
 
 MOST_S = 600.0
-MOST_BYTES = 2 << 30
+MOST_BYTES = 4 << 30
+_LATER_BYTES = 2 * 3 * MAX_HEIGHT_PX * MAX_HEIGHT_PX * 16 // 9  # of each picture: opened, and in its clip
 _DENSE_NS = 60_000_000
 _TICK_NS = TICK_US * 1000
 _NUMBERS: Mapping[str, Callable[[Any], tuple[float, ...]]] = {"odometry": says.odometry, "twist": says.twist, "imu": says.imu, "fix": says.fix}
@@ -57,7 +59,7 @@ class Shots(Series):
         self._by_stamp = True
 
     def offer(self, log_ns: int, stamp_ns: int, picture: Callable[[], bytes]) -> int:
-        """Bytes that are held more than before. A stamp that does not go on is not asked again: then the log's time says which are near a tick."""
+        """Bytes that it takes more than before. A stamp that does not go on is not asked again: then the log's time says which are near a tick."""
         if self._by_stamp and (stamp_ns <= 0 or (self._last_ns is not None and stamp_ns <= self._last_ns)):
             self._by_stamp, self._last_ns = False, self.log_ns[-1] if self.log_ns else None
         time_ns = stamp_ns if self._by_stamp else log_ns
@@ -69,11 +71,11 @@ class Shots(Series):
             if round(held_ns / _TICK_NS) * _TICK_NS == tick_ns:
                 if abs(time_ns - tick_ns) >= abs(held_ns - tick_ns):
                     return 0
-                more -= len(self.values[-1])
+                more -= len(self.values[-1]) + _LATER_BYTES
                 self.log_ns.pop(), self.stamp_ns.pop(), self.values.pop()
         data = picture()
         self.add(log_ns, stamp_ns, data)
-        return more + len(data)
+        return more + len(data) + _LATER_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ def collect(bag: Bag, chosen: Chosen) -> BagLog:
         first_ns = entry.log_ns if first_ns is None else first_ns
         if entry.log_ns - first_ns > MOST_S * 1e9 or held > MOST_BYTES:
             read_s = min(MOST_S, (entry.log_ns - first_ns) / 1e9)
-            log.notes.append(f"only the first {read_s:.0f} s are read ({held / 1e6:.0f} MB of pictures): cut the bag to use the rest")
+            log.notes.append(f"only the first {read_s:.0f} s are read (pictures take {held / 1e6:.0f} MB): cut the bag to use the rest")
             break
         try:
             message = entry.decode()
