@@ -138,7 +138,7 @@ def test_every_source_of_motion_gives_the_drive(tmp_path: Path, source: str) -> 
     make, words = SOURCES[source]
     result = _read(tmp_path, [*bags.front(), *make()])
     assert not result.quarantine and any(words in note for note in result.notes), result
-    _is_the_drive(result.clips[0], rtol=0.01)
+    _is_the_drive(result.clips[0], rtol=1e-5 if words.startswith("odometry /") else 0.01)  # said, not worked out from poses
 
 
 def test_a_video_in_packets_is_decoded(tmp_path: Path) -> None:
@@ -196,18 +196,12 @@ def test_stamps_are_the_clock_where_they_are_one(tmp_path: Path, stamps: str) ->
 
 @pytest.mark.parametrize("stamped", [True, False])
 def test_of_a_fast_camera_pictures_near_the_tenths_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamped: bool) -> None:
-    held: list[int] = []
-    collect = ros_log.collect
-    monkeypatch.setattr("motorworks.clips.readers.ros.collect", lambda *a: held.append(0) or _count(collect(*a), held))
+    logs: list[ros_log.BagLog] = []
+    monkeypatch.setattr("motorworks.clips.readers.ros.collect", lambda *given: logs.append(ros_log.collect(*given)) or logs[0])
     front = bags.front(hz=60.0) if stamped else _stamps(lambda _, ns: 5, bags.front(hz=60.0))
     (clip,) = _read(tmp_path, [*front, *bags.odometry()]).clips
-    assert 60 <= held[-1] <= 62  # the first and the last may be the nearest to a tenth outside
+    assert 60 <= len(logs[0].shots["front"].values) <= 62  # the first and the last may be the nearest to a tenth outside
     _in_step(clip.frames, clip.timestamp_us - (0 if stamped else bags.LATE_NS // 1000))
-
-
-def _count(log: ros_log.BagLog, held: list[int]) -> ros_log.BagLog:
-    held.append(len(log.shots["front"].values))
-    return log
 
 
 def test_a_long_bag_is_read_up_to_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
