@@ -12,6 +12,7 @@ from motorworks.clips.readers.lerobot import LerobotReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
 from motorworks.clips.readers.physical_ai import PhysicalAiReader, parts_of_chunk
 from motorworks.clips.readers.py123d import Py123dReader
+from motorworks.clips.readers.ros import RosReader
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
 from motorworks.clips.readers.tesla import TeslaReader
@@ -66,6 +67,7 @@ READERS: tuple[ClipReader, ...] = (
     Comma2k19Reader(),
     DgpReader(),
     NuscenesReader(),
+    RosReader(),
     LerobotReader(),
     TeslaReader(),
     PhysicalAiReader(),

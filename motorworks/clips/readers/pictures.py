@@ -9,6 +9,7 @@ from typing import IO, Protocol
 
 import av
 from jaxtyping import Int, Int64, UInt8
+from PIL import UnidentifiedImageError
 
 from motorworks.clips.frames import iterate_video, open_image
 from motorworks.geometry.array import Array
@@ -47,7 +48,10 @@ class ImageBytes:
     images: Sequence[bytes | memoryview]
 
     def open(self, index: int, size_px: tuple[int, int] | None) -> UInt8[Array, "height width 3"]:
-        return open_image(io.BytesIO(self.images[index]), size_px)
+        try:
+            return open_image(io.BytesIO(self.images[index]), size_px)
+        except UnidentifiedImageError as error:  # its own words name an address in memory
+            raise ValueError("neither JPEG nor PNG") from error
 
     def place(self, index: int) -> Path:
         return self.path
