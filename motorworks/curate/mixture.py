@@ -2,6 +2,7 @@
 
 Shares are reached by raking, scaling one tag after the other until all hold (iterative proportional fitting, Deming and Stephan 1940), within a
 bound on how often one step may be drawn against another. A quota that the bound or the clips do not allow is told, not forced.
+A recipe holds the config, so tags and SciPy are imported where they are used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,10 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import rankdata
 
-from motorworks.curate.evidence import look_at
-from motorworks.curate.tags import TAGS, tag_spans
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 
@@ -32,8 +30,11 @@ class MixtureConfig:
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.quotas]
-        if unknown := sorted(set(names) - set(TAGS)):
-            raise ValueError(f"quotas name {unknown[0]!r}, which is no tag: there are {', '.join(TAGS)}")
+        if names:
+            from motorworks.curate.tags import TAGS
+
+            if unknown := sorted(set(names) - set(TAGS)):
+                raise ValueError(f"quotas name {unknown[0]!r}, which is no tag: there are {', '.join(TAGS)}")
         if len(set(names)) != len(names) or any(not 0 < share < 1 for _, share in self.quotas):
             raise ValueError(f"quotas need each tag once, with a share between 0 and 1: {self.quotas}")
         if min(self.accel_gain, self.surprise_gain) < 0 or self.full_accel_mps2 <= 0 or self.max_ratio < 1:
@@ -73,6 +74,9 @@ def mix(clips: Sequence[Clip], base: Steps, config: MixtureConfig, surprise: Ste
 
 
 def _masks(clips: Sequence[Clip], names: Sequence[str]) -> dict[str, Bool[Array, " step"]]:
+    from motorworks.curate.evidence import look_at
+    from motorworks.curate.tags import TAGS, tag_spans
+
     masks = {name: [np.zeros(len(clip.timestamp_us), bool) for clip in clips] for name in names}
     for number, clip in enumerate(clips if names else ()):
         for span in tag_spans(look_at(clip), {name: TAGS[name] for name in names}):
@@ -95,6 +99,8 @@ def _hardness(clip: Clip, full_mps2: float) -> Float[Array, " time"]:
 
 def _rank(values: Float[Array, " step"]) -> Float[Array, " step"]:
     """0 for the least, 1 for the most; NaN stays."""
+    from scipy.stats import rankdata
+
     ranks = np.full(len(values), np.nan)
     known = np.isfinite(values)
     if known.sum() > 1:
