@@ -75,6 +75,15 @@ def stem_widths(patch: int, dim: int) -> list[int]:
     return [12, *(max(dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
 
 
+class LatentNorm(nn.BatchNorm1d):
+    """Standardises latents over images by the statistics of those that a gradient flows into; memories and targets by the running ones."""
+
+    def forward(self, x_NC: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        if self.training and (x_NC.shape[0] < 2 or not torch.is_grad_enabled()):
+            return F.batch_norm(x_NC, self.running_mean, self.running_var)
+        return super().forward(x_NC)
+
+
 class Vision(nn.Module):
     """Image to latents."""
 
@@ -93,7 +102,7 @@ class Vision(nn.Module):
                 block.attention.key_value.weight[:dim] *= 3
         # Standardised over images, not within one: what all images share carries nothing, and left in it soon drowns what
         # differs (the network learns to ignore its eye). Unit size also keeps the world loss from being won by shrinking.
-        self.norm_out = nn.BatchNorm1d(config.latents_per_frame * dim, affine=False, momentum=0.1)
+        self.norm_out = LatentNorm(config.latents_per_frame * dim, affine=False, momentum=0.1)
 
     def forward(self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"]) -> Float[Tensor, "b l d"]:
         """Latents of 64x128 RGB images with values 0..255."""
@@ -104,9 +113,4 @@ class Vision(nn.Module):
         latents_BLD = self.queries_LD.expand(x_BND.shape[0], -1, -1)
         for block in self.resampler:
             latents_BLD = block(latents_BLD, x_BND)
-        flat = latents_BLD.flatten(1)
-        if self.training and (flat.shape[0] < 2 or not torch.is_grad_enabled()):  # memories and targets: known statistics
-            flat = F.batch_norm(flat, self.norm_out.running_mean, self.norm_out.running_var)
-        else:
-            flat = self.norm_out(flat)
-        return flat.unflatten(1, latents_BLD.shape[1:])
+        return self.norm_out(latents_BLD.flatten(1)).unflatten(1, latents_BLD.shape[1:])

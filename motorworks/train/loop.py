@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
-from motorworks.train.batch import Batch, draw_order, gather, look
+from motorworks.train.batch import Batch, DrawOrder, gather, look
 from motorworks.train.fit_config import FitConfig, LossWeights
 from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import learning_rate, optimisers
@@ -46,7 +46,7 @@ def fit(
     model.to(device).train()
     thinking, quick = ([*_losses(weights), *extra_losses] for weights in (config.losses, replace(config.losses, language=0.0, reasoned=0.0)))
     steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
-    order = draw_order(samples.weight, config.batch_size, config.seed)
+    order = DrawOrder(samples.weight, config.batch_size, config.seed)
     generator = np.random.default_rng([config.seed, 1])
     curves: list[dict[str, float]] = []
     since: list[dict[str, float]] = []

@@ -12,7 +12,7 @@ from motorworks.datatypes.trajectory import Trajectory
 from motorworks.models.config import family
 from motorworks.models.driving_model import DrivingModel
 from motorworks.tokens.ego import EgoCodec
-from motorworks.train.batch import NO_JITTER, draw_order, gather
+from motorworks.train.batch import NO_JITTER, DrawOrder, gather
 from motorworks.train.checkpoint import load, save
 from motorworks.train.fit_config import FitConfig, Jitter, LossWeights
 from motorworks.train.loop import fit
@@ -122,14 +122,14 @@ def test_matrices_taken_together_move_as_each_alone():
 
 
 def test_draws_follow_the_weights():
-    equal = draw_order(np.ones(50), 10, seed=3)
+    equal = DrawOrder(np.ones(50), 10, seed=3)
     assert sorted(np.concatenate([next(equal) for _ in range(5)]).tolist()) == list(range(50))
     weight = np.array([0.0, 1.0, 3.0, 4.0])
-    order = draw_order(weight, 8, seed=0)
+    order = DrawOrder(weight, 8, seed=0)
     counts = np.bincount(np.concatenate([next(order) for _ in range(200)]), minlength=4)
     assert np.allclose(counts / counts.sum(), weight / 8, atol=0.02)
     with pytest.raises(ValueError, match="weight"):
-        next(draw_order(np.zeros(0), 8, seed=0))
+        next(DrawOrder(np.zeros(0), 8, seed=0))
 
 
 def test_gather_points_at_the_right_pictures():
