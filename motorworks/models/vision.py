@@ -59,11 +59,12 @@ class Stem(nn.Module):
     def __init__(self, patch: int, dim: int) -> None:
         super().__init__()
         widths = stem_widths(patch, dim)
+        self.unshuffle = nn.PixelUnshuffle(2)
         self.convs = nn.ModuleList(nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(widths))
         self.norms = nn.ModuleList(nn.GroupNorm(1, width) for width in widths[1:])
 
     def forward(self, pixels_BCHW: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
-        x = F.pixel_unshuffle(pixels_BCHW, 2)
+        x = self.unshuffle(pixels_BCHW)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))
         return x.flatten(2).transpose(1, 2)

@@ -41,8 +41,8 @@ class Course:
         self.cursor, self.num_skipped, self.num_rollbacks, self.num_bad_in_row = cursor, skipped, rollbacks, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return dict(vars(self))
+        """Plain JSON, which stands still while the run goes on."""
+        return {name: list(value) if isinstance(value, list) else value for name, value in vars(self).items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """As it was."""

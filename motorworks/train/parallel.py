@@ -1,5 +1,6 @@
 """A model over many processes: FSDP2 and DTensor, as the plan beside the model (models.parallel_plan) says. The numbers stay those of one."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -45,8 +46,10 @@ def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -
         parallelize_module(model, ranks.mesh["tensor"], styles)
     if ranks.num_data > 1:
         model.vision.norm_out = NormOverRanks(model.vision.norm_out, ranks)
+        model.vision.stem.unshuffle = UnshuffleOrNone(2)
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if precision == "bf16" else MixedPrecisionPolicy()
     data = ranks.mesh["replicate", "shard"] if ranks.mesh["replicate"].size() > 1 else ranks.mesh["shard"]
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nothing writes into a model's output
     seeing = Seeing(model, even_if_blind=True)
     for block in blocks_of(model):
         fully_shard(block, mesh=data, mp_policy=policy)
@@ -76,6 +79,17 @@ class NormOverRanks(nn.BatchNorm1d):
             self.running_var.lerp_(var * count / (count - 1), self.momentum)
             self.num_batches_tracked += 1
         return ((x - mean) * torch.rsqrt(var + self.eps)).to(x_NC.dtype)
+
+
+class UnshuffleOrNone(nn.PixelUnshuffle):
+    """Of no image too, which torch's forgets the shape of."""
+
+    def forward(self, pixels_BCHW: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if len(pixels_BCHW):
+            return super().forward(pixels_BCHW)
+        _, channels, height, width = pixels_BCHW.shape
+        factor = self.downscale_factor
+        return pixels_BCHW.reshape(0, channels * factor**2, height // factor, width // factor)
 
 
 @contextmanager
