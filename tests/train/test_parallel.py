@@ -1,0 +1,92 @@
+"""Many processes are one: two real ranks over gloo in one spawned job, and what one process can check alone."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from steering_samples import steering_samples
+from torch import nn
+
+from motorworks.models.config import FAMILY, family
+from motorworks.models.driving_model import DrivingModel
+from motorworks.models.parallel_plan import TENSOR_CUTS, blocks_of, check_tensor_size
+from motorworks.train.fit_config import ParallelPlan
+from motorworks.train.loop import fit
+from motorworks.train.parallel import prepared
+from motorworks.train.snapshot import SnapshotConfig
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.slow
+def test_two_ranks_are_as_one_and_one_goes_on_where_they_stopped(tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    root = str(HERE.parents[1])
+    surroundings = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-W", "error", str(HERE / "two_ranks.py"), str(tmp_path)]
+    ranks = [
+        subprocess.Popen(command, env={**surroundings, "RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for rank in range(2)
+    ]
+    try:
+        said = [rank.communicate(timeout=280)[0] for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert all(rank.returncode == 0 and text.endswith(f"rank {number} ok\n") for number, (rank, text) in enumerate(zip(ranks, said, strict=True))), said
+    import two_ranks
+
+    config = replace(two_ranks.CONFIG, steps=6)
+    samples, folder = steering_samples(), SnapshotConfig(folder=tmp_path / "tensor", keep=1)
+    whole, rest = fit(two_ranks.model(), samples, config), fit(two_ranks.model(), samples, config, snapshots=folder)
+    assert rest.seconds["restart"] > 0
+    assert max(abs(a["loss"] - b["loss"]) for a, b in zip(whole.curves, rest.curves, strict=True)) < 1e-4
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_plan_names_matrices_of_every_member(name: str):
+    with torch.device("meta"):
+        model = DrivingModel(family(name), pretrained=False)
+    assert len(blocks_of(model)) == model.config.depth + model.config.vision_depth + model.config.resampler_depth
+    for pattern in TENSOR_CUTS:
+        first = model.get_submodule(pattern.replace("*", "0"))
+        assert isinstance(first, nn.Linear), pattern
+    check_tensor_size(model.config, 1)
+
+
+def test_a_cut_that_does_not_divide_is_refused_by_name():
+    with pytest.raises(ValueError, match="tensor 3 must divide heads 4"):
+        check_tensor_size(family("nano"), 3)
+    with pytest.raises(ValueError, match="does not fill 6 ranks"):
+        ParallelPlan(tensor=4).filling(6)
+    assert ParallelPlan(replicate=2, tensor=2).filling(12).shard == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")  # raised inside torch's compiler
+def test_recomputing_and_compiling_change_nothing_and_leave_no_trace(small_model):
+    block, x = small_model.vision.blocks[0], torch.randn(2, 5, small_model.config.vision_dim)
+
+    def gradient() -> torch.Tensor:
+        block.zero_grad()
+        block(x).square().sum().backward()
+        return block.mlp[0].weight.grad.clone()
+
+    kept: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda value: kept.append(value.numel()) or value, lambda value: value):
+        plain = gradient()
+        all_kept, kept[:] = sum(kept), []
+        with prepared([block], recompute=True, compiled=False):
+            again = gradient()
+        assert sum(kept) < 0.2 * all_kept
+    assert torch.equal(plain, again) and "forward" not in vars(block)
+    for recompute in (False, True):
+        with prepared([block], recompute=recompute, compiled=True):
+            torch.testing.assert_close(gradient(), plain, rtol=1e-5, atol=1e-5)
+        assert block._compiled_call_impl is None and torch.equal(gradient(), plain)
