@@ -14,7 +14,22 @@ from pathlib import Path
 
 MACHINERY = frozenset(
     f"motorworks.factory.{name}"
-    for name in ("artifact", "cli", "code", "content", "errors", "fingerprint", "launch", "machine", "progress", "recipe", "run", "show", "step", "store")
+    for name in (
+        "artifact",
+        "cli",
+        "code",
+        "content",
+        "errors",
+        "fingerprint",
+        "launch",
+        "machine",
+        "progress",
+        "recipe",
+        "run",
+        "show",
+        "step",
+        "store",
+    )
 )
 
 

@@ -128,9 +128,7 @@ def gather(
     )
 
 
-def look(
-    model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False
-) -> tuple[ModelInput, Float[Tensor, "b l c"]]:
+def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False) -> tuple[ModelInput, Float[Tensor, "b l c"]]:
     """The model's input and the next latents. Only today's image gets a gradient: at run time the older one is a memory too,
     and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too: other ranks may
     have one, and all must call it alike."""

@@ -49,7 +49,11 @@ class Learner:
         # FSDP takes the mean over data ranks of gradients that are each rank's share of one sum
         (total * self.ranks.num_data if self.ranks.num_data > 1 else total).backward()
         norm = clip_gradients(self.model.parameters(), self.config.grad_clip)
-        return {"loss": float(total.detach()), "grad_norm": float(norm), **{name: float(value) for name, value in parts.items()}}  # waits for the device
+        return {
+            "loss": float(total.detach()),
+            "grad_norm": float(norm),
+            **{name: float(value) for name, value in parts.items()},
+        }  # waits for the device
 
     def update(self, step: int) -> float:
         """Takes the step; returns its rate."""

@@ -34,7 +34,7 @@ class SnapshotConfig:
     """Where snapshots lie and when they are taken. They change no bit of the run, so they are no part of its FitConfig."""
 
     folder: Path  # of one run; ranks on several machines must all see it
-    every_s: float = 300.0  # by the first rank's clock; see docs/training.md for how long is best
+    every_s: float = 60.0  # by the first rank's clock; see docs/training.md for how long is best
     every_steps: int | None = None  # also after so many steps
     keep: int = 2
 

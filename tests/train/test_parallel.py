@@ -40,7 +40,9 @@ def test_two_ranks_are_as_one_and_one_goes_on_where_they_stopped(tmp_path):
     finally:
         for rank in ranks:
             rank.kill()
-    assert all(rank.returncode == 0 and text.endswith(f"rank {number} ok\n") for number, (rank, text) in enumerate(zip(ranks, said, strict=True))), said
+    assert all(rank.returncode == 0 and text.endswith(f"rank {number} ok\n") for number, (rank, text) in enumerate(zip(ranks, said, strict=True))), (
+        said
+    )
     import two_ranks
 
     config = replace(two_ranks.CONFIG, steps=6)
