@@ -22,6 +22,7 @@ MACHINERY = frozenset(
         "errors",
         "fingerprint",
         "launch",
+        "process_group",
         "machine",
         "progress",
         "recipe",

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from steering_samples import steering_samples
 
 from motorworks.models.config import family
 from motorworks.models.driving_model import DrivingModel
@@ -13,7 +14,6 @@ from motorworks.train.checkpoint import load, save
 from motorworks.train.fit_config import FitConfig, Jitter, LossWeights
 from motorworks.train.loop import fit
 from motorworks.train.optim import BatchedMuon, optimisers, orthogonal
-from steering_samples import steering_samples
 
 
 def _model(seed: int = 0) -> DrivingModel:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from steering_samples import steering_samples
 from torch.distributed.tensor import DTensor
 
 from motorworks.models.config import family
@@ -20,7 +21,6 @@ from motorworks.train.loop import FitResult, fit
 from motorworks.train.ranks import Ranks, ReplicasDiffer, local
 from motorworks.train.samples import Samples
 from motorworks.train.snapshot import SnapshotConfig
-from steering_samples import steering_samples
 
 CONFIG = FitConfig(steps=3, batch_size=8, record_every=1, losses=LossWeights(road=0.5), think_every=2)
 PLANS = {"shard": ParallelPlan(), "replicate": ParallelPlan(replicate=2), "tensor": ParallelPlan(tensor=2)}

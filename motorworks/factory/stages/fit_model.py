@@ -32,7 +32,7 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     """Leaves model.safetensors and curves.json."""
     import torch
 
-    from motorworks.factory.launch import process_group
+    from motorworks.factory.process_group import process_group
     from motorworks.models.config import family
     from motorworks.models.driving_model import DrivingModel
     from motorworks.train.checkpoint import load, save
@@ -74,7 +74,8 @@ def facts_of(results: "Sequence[FitResult]", model: Any, *, threads: int, device
     """Clock and utilisation of one fit or several, each number with its own name: MFU is against a matrix product measured just now."""
     import torch
 
-    from motorworks.factory.launch import allocated_frac, num_ranks
+    from motorworks.factory.launch import num_ranks
+    from motorworks.factory.process_group import allocated_frac
     from motorworks.train.clock import utilisation
     from motorworks.train.peak import measure_gemm_flops
 
