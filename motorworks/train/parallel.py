@@ -40,10 +40,7 @@ def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -
     `replicate`. With bf16, weights travel and multiply in bf16; gradients are summed, and weights kept, in fp32."""
     if ranks.mesh is None:
         return Seeing(model, even_if_blind=False)
-    if ranks.mesh["tensor"].size() > 1:
-        check_tensor_size(model.config, ranks.mesh["tensor"].size())
-        styles: dict[str, ParallelStyle] = {name: ColwiseParallel() if cut == "column" else RowwiseParallel() for name, cut in TENSOR_CUTS.items()}
-        parallelize_module(model, ranks.mesh["tensor"], styles)
+    cut_matrices(model, ranks.mesh["tensor"])
     if ranks.num_data > 1:
         model.vision.norm_out = NormOverRanks(model.vision.norm_out, ranks)
         model.vision.stem.unshuffle = UnshuffleOrNone(2)
@@ -55,6 +52,14 @@ def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -
         fully_shard(block, mesh=data, mp_policy=policy)
     fully_shard(seeing, mesh=data, mp_policy=policy)
     return seeing
+
+
+def cut_matrices(model: DrivingModel, mesh: DeviceMesh) -> None:
+    """Cuts columns and rows over a mesh of one dimension, in place."""
+    if mesh.size() > 1:
+        check_tensor_size(model.config, mesh.size())
+        styles: dict[str, ParallelStyle] = {name: ColwiseParallel() if cut == "column" else RowwiseParallel() for name, cut in TENSOR_CUTS.items()}
+        parallelize_module(model, mesh, styles)
 
 
 class NormOverRanks(nn.BatchNorm1d):
