@@ -126,6 +126,8 @@ def stage(command: commands.Stage) -> None:
         artifact = runner.make_only(step_named(goals, command.name))
     finally:
         _close(runner, progress)
+    if artifact is None:  # another process of several keeps it
+        return
     row = {
         "name": artifact.name,
         "version": artifact.version,

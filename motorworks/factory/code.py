@@ -14,7 +14,23 @@ from pathlib import Path
 
 MACHINERY = frozenset(
     f"motorworks.factory.{name}"
-    for name in ("artifact", "cli", "code", "content", "errors", "fingerprint", "machine", "progress", "recipe", "run", "show", "step", "store")
+    for name in (
+        "artifact",
+        "cli",
+        "code",
+        "content",
+        "errors",
+        "fingerprint",
+        "launch",
+        "process_group",
+        "machine",
+        "progress",
+        "recipe",
+        "run",
+        "show",
+        "step",
+        "store",
+    )
 )
 
 

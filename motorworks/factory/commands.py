@@ -186,7 +186,8 @@ Command = (
 
 DESCRIPTION = """The open model factory for machines that move: driving clips go in, a signed model that drives comes out.
 
-Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an input cannot be read, 4 a bundle was refused, 130 stopped by you."""
+Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an input cannot be read, 4 a bundle was refused, 75 told to end and to be
+run again (a snapshot was kept), 130 stopped by you."""
 
 
 VERBS = ("run", "ingest", "search", "export", "review", "stage", "list", "show", "report", "drive")

@@ -1,5 +1,8 @@
 """Walks a recipe's steps in the order of their inputs, and makes only what is not already there."""
 
+import shutil
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,11 @@ from motorworks.factory.code import code_revision
 from motorworks.factory.content import StatCache, path_content
 from motorworks.factory.errors import BadUsage, FactoryError, KeptVersionChanged, StageFailed, exit_code_of
 from motorworks.factory.fingerprint import changes, digest, plain
+from motorworks.factory.launch import num_ranks, rank
 from motorworks.factory.machine import Clock, describe_machine
 from motorworks.factory.progress import Progress, Silent, duration
 from motorworks.factory.step import Output, Step
-from motorworks.factory.store import SHARDS, Store, now_utc
+from motorworks.factory.store import RESUME, SHARDS, Store, now_utc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +61,10 @@ class Runner:
             self.progress.ended(step.name, outcome)
         return {step.name: self._made[step.name] for step in steps}
 
-    def make_only(self, step: Step) -> Artifact:
-        """One step whose inputs are already there."""
+    def make_only(self, step: Step) -> Artifact | None:
+        """One step whose inputs are already there. Of several processes that make it together only the first returns the artifact."""
+        if num_ranks() > 1 and not getattr(sys.modules[step.run.__module__], "RANKS_SHARE", False):
+            raise BadUsage(f"{step.name} is work for one process, not {num_ranks()}: run `motorworks stage {step.name}` without torchrun")
         for needed in order(*step.steps_read()):
             planned = self.plan(needed)[-1]
             if planned.state != "cached":
@@ -67,6 +73,9 @@ class Runner:
                     f"run `motorworks stage {needed.name}` first"
                 )
             self._made[needed.name] = self._current(needed)
+        if rank() > 0:
+            self._assist(step)
+            return None
         self.progress.started(step.name, 1, 1)
         artifact, outcome = self._make_one(step)
         self._cache.save()
@@ -118,15 +127,30 @@ class Runner:
                 return self.store.keep(twin, self.version, work), f"reused {twin}"
             return self._build(step, inputs, fields, work)
 
+    def _assist(self, step: Step) -> None:
+        """Takes part in a step that the first process makes, and keeps nothing."""
+        inputs = self._inputs(step, self._made)
+        fields = self._fields(step, inputs)
+        if self._matching(step.name, digest(fields)) is not None:
+            return  # the first process has found it too
+        with tempfile.TemporaryDirectory() as folder:
+            step.run(step.config, inputs, self._output(step, fields, Path(folder)))
+
+    def _output(self, step: Step, fields: dict[str, Any], folder: Path) -> Output:
+        root = self.store.root
+        resume = root / RESUME / digest(fields)[:32]
+        return Output(path=folder, shards=root / SHARDS, resume=resume, step=step, code=fields["code"], engine=self.engine, progress=self.progress)
+
     def _build(self, step: Step, inputs: Inputs, fields: dict[str, Any], work: Path) -> tuple[Artifact, str]:
         folder = work / "artifact"
         folder.mkdir()
-        out = Output(path=folder, shards=self.store.root / SHARDS, step=step, code=fields["code"], engine=self.engine, progress=self.progress)
+        out = self._output(step, fields, folder)
         clock = Clock.start()
         try:
             step.run(step.config, inputs, out)
             timings = clock.timings()
             artifact = self.store.finish(folder, step.name, self.version, self._record(step, fields, out, timings))
+            shutil.rmtree(out.resume, ignore_errors=True)
         except FactoryError:
             raise
         except Exception as error:

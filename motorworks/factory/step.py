@@ -72,8 +72,9 @@ Recipe = Callable[[RecipeOptions], "Step | tuple[Step, ...]"]
 class Output:
     """Where a stage writes: a work folder that becomes the artifact, and the facts that become its record."""
 
-    def __init__(self, *, path: Path, shards: Path, step: Step, code: str, engine: Engine, progress: Progress):
+    def __init__(self, *, path: Path, shards: Path, resume: Path, step: Step, code: str, engine: Engine, progress: Progress):
         self.path = path  # the artifact's folder while it is made
+        self.resume = resume  # for what a killed run goes on from; of this very config, inputs and code, and gone once the artifact is there
         self.engine = engine  # where work runs; decided by the machine, not by the recipe
         self.metrics: dict[str, Any] = {}
         self.thin_notes: list[str] = []

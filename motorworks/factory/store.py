@@ -17,7 +17,7 @@ from motorworks.factory.content import flush_tree, link_tree, tree_digest
 from motorworks.factory.errors import BadInput, BadUsage, Busy
 
 LOCK_ATTEMPTS, LOCK_PAUSE_S = 6, 0.1
-WORK, LOCKS, SHARDS = ".tmp", ".locks", ".shards"
+WORK, LOCKS, SHARDS, RESUME = ".tmp", ".locks", ".shards", ".resume"
 
 
 class Store:

@@ -59,11 +59,12 @@ class Stem(nn.Module):
     def __init__(self, patch: int, dim: int) -> None:
         super().__init__()
         widths = stem_widths(patch, dim)
+        self.unshuffle = nn.PixelUnshuffle(2)
         self.convs = nn.ModuleList(nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(widths))
         self.norms = nn.ModuleList(nn.GroupNorm(1, width) for width in widths[1:])
 
     def forward(self, pixels_BCHW: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
-        x = F.pixel_unshuffle(pixels_BCHW, 2)
+        x = self.unshuffle(pixels_BCHW)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))
         return x.flatten(2).transpose(1, 2)
@@ -73,6 +74,15 @@ def stem_widths(patch: int, dim: int) -> list[int]:
     """Channels from 2x2 RGB pixels to the ViT's width, doubling; a patch of 16 takes three steps."""
     steps = patch.bit_length() - 2
     return [12, *(max(dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
+
+
+class LatentNorm(nn.BatchNorm1d):
+    """Standardises latents over images by the statistics of those that a gradient flows into; memories and targets by the running ones."""
+
+    def forward(self, x_NC: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        if self.training and (x_NC.shape[0] < 2 or not torch.is_grad_enabled()):
+            return F.batch_norm(x_NC, self.running_mean, self.running_var)
+        return super().forward(x_NC)
 
 
 class Vision(nn.Module):
@@ -93,7 +103,7 @@ class Vision(nn.Module):
                 block.attention.key_value.weight[:dim] *= 3
         # Standardised over images, not within one: what all images share carries nothing, and left in it soon drowns what
         # differs (the network learns to ignore its eye). Unit size also keeps the world loss from being won by shrinking.
-        self.norm_out = nn.BatchNorm1d(config.latents_per_frame * dim, affine=False, momentum=0.1)
+        self.norm_out = LatentNorm(config.latents_per_frame * dim, affine=False, momentum=0.1)
 
     def forward(self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"]) -> Float[Tensor, "b l d"]:
         """Latents of 64x128 RGB images with values 0..255."""
@@ -104,9 +114,4 @@ class Vision(nn.Module):
         latents_BLD = self.queries_LD.expand(x_BND.shape[0], -1, -1)
         for block in self.resampler:
             latents_BLD = block(latents_BLD, x_BND)
-        flat = latents_BLD.flatten(1)
-        if self.training and (flat.shape[0] < 2 or not torch.is_grad_enabled()):  # memories and targets: known statistics
-            flat = F.batch_norm(flat, self.norm_out.running_mean, self.norm_out.running_var)
-        else:
-            flat = self.norm_out(flat)
-        return flat.unflatten(1, latents_BLD.shape[1:])
+        return self.norm_out(latents_BLD.flatten(1)).unflatten(1, latents_BLD.shape[1:])

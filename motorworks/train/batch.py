@@ -1,7 +1,7 @@
 """A batch: rows of Samples gathered, jittered and moved to the device; and the order in which rows are drawn."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,37 +38,72 @@ class Batch:
     next_latents: Float[Tensor, "b l c"] | None = None  # targets, filled by `look`
 
 
-def draw_order(weight: Float[Array, " num"], batch_size: int, seed: int) -> Iterator[Int64[Array, " b"]]:
+class DrawOrder:
     """Endless batches of rows; an epoch draws every row in proportion to its weight (equal weights: each exactly once)."""
-    if len(weight) == 0 or not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() <= 0:
-        raise ValueError("weight needs finite entries, none negative, some positive: are there any samples?")
-    generator = np.random.default_rng(seed)
-    edges = np.cumsum(weight, dtype=np.float64) / np.sum(weight, dtype=np.float64)
-    left = np.zeros(0, np.int64)
-    while True:
-        while len(left) < batch_size:
+
+    def __init__(self, weight: Float[Array, " num"], batch_size: int, seed: int) -> None:
+        if len(weight) == 0 or not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() <= 0:
+            raise ValueError("weight needs finite entries, none negative, some positive: are there any samples?")
+        self.batch_size = batch_size
+        self._edges = np.cumsum(weight, dtype=np.float64) / np.sum(weight, dtype=np.float64)
+        self._generator = np.random.default_rng(seed)
+        self._carried, self._taken = np.zeros(0, np.int64), 0  # what was left before the last epochs were drawn, and what was taken since
+        self._before = self._generator.bit_generator.state
+        self._left = self._carried
+
+    def __iter__(self) -> "DrawOrder":
+        return self
+
+    def __next__(self) -> Int64[Array, " b"]:
+        if len(self._left) < self.batch_size:
+            self._carried, self._taken, self._before = self._left, 0, self._generator.bit_generator.state
+            self._fill()
+        rows, self._left = self._left[: self.batch_size], self._left[self.batch_size :]
+        self._taken += self.batch_size
+        return rows
+
+    def _fill(self) -> None:
+        num = len(self._edges)
+        while len(self._left) < self.batch_size:
             # systematic resampling: the least noise a weighted draw can have
-            grid = (np.arange(len(weight)) + generator.uniform(0.01, 0.99)) / len(weight)
-            left = np.concatenate([left, generator.permutation(np.minimum(np.searchsorted(edges, grid), len(weight) - 1))])
-        yield left[:batch_size]
-        left = left[batch_size:]
+            grid = (np.arange(num) + self._generator.uniform(0.01, 0.99)) / num
+            self._left = np.concatenate([self._left, self._generator.permutation(np.minimum(np.searchsorted(self._edges, grid), num - 1))])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the next batch begins, as plain JSON."""
+        return {"before": self._before, "carried": self._carried.tolist(), "taken": self._taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where `state_dict` was taken."""
+        self._before, self._taken = state["before"], state["taken"]
+        self._generator.bit_generator.state = self._before
+        self._carried = self._left = np.array(state["carried"], np.int64)
+        if self._taken:
+            self._fill()
+            self._left = self._left[self._taken :]
 
 
-def gather(samples: Samples, index: Int64[Array, " b"], jitter: Jitter, generator: np.random.Generator, *, world: bool = True) -> Batch:
-    """The rows as tensors on the CPU."""
+def gather(
+    samples: Samples, index: Int64[Array, " b"], jitter: Jitter, generator: np.random.Generator, *, world: bool = True, mine: slice = slice(None)
+) -> Batch:
+    """The rows as tensors on the CPU. With `mine`, only these of them: what is random was drawn for all, so that rows are the same whoever
+    gathers them."""
     num = len(index)
+    dropped = (generator.random((num, 2)) < jitter.image_dropout_frac)[mine]
+    lit = generator.uniform(-1, 1, (2, num)).astype(np.float32)[:, mine]
+    forget = (generator.random(num) < jitter.ego_history_dropout_frac)[mine]
+    index = index[mine]
     wanted = np.concatenate([samples.frame_index[index], samples.next_frame_index[index][:, None]], axis=1)  # older, now, next
-    wanted[:, :2][generator.random((num, 2)) < jitter.image_dropout_frac] = -1
+    wanted[:, :2][dropped] = -1
     if not world:
         wanted[:, 2] = -1
     # today's images first: they are the ones a gradient flows into
     order = wanted[:, [1, 0, 2]].T.ravel()
     exists = order >= 0
-    row = np.where(exists, np.cumsum(exists) - 1, -1).reshape(3, num)
-    light = np.tile(generator.uniform(-1, 1, (2, num)).astype(np.float32), (1, 3))[:, exists]  # a sample's frames share their light
+    row = np.where(exists, np.cumsum(exists) - 1, -1).reshape(3, len(index))
+    light = np.tile(lit, (1, 3))[:, exists]  # a sample's frames share their light
     gain = 1 + jitter.contrast_frac * light[0]
     ego = samples.ego[index]
-    forget = generator.random(num) < jitter.ego_history_dropout_frac
     ego[forget] = EgoCodec().without_history(ego[forget])
     return Batch(
         images=torch.from_numpy(samples.frames[order[exists]]),
@@ -93,18 +128,19 @@ def gather(samples: Samples, index: Int64[Array, " b"], jitter: Jitter, generato
     )
 
 
-def look(model: DrivingModel, batch: Batch, *, thought: bool = True) -> tuple[ModelInput, Float[Tensor, "b l c"]]:
+def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False) -> tuple[ModelInput, Float[Tensor, "b l c"]]:
     """The model's input and the next latents. Only today's image gets a gradient: at run time the older one is a memory too,
-    and a target that could move would make the world loss collapse."""
+    and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too: other ranks may
+    have one, and all must call it alike."""
     num_now = int((batch.image_row[:, 1] >= 0).sum())
     images = batch.images.float()
     if bool((batch.gain != 1).any()) or bool((batch.offset != 0).any()):
         images.mul_(batch.gain[:, None, None, None]).add_(batch.offset[:, None, None, None]).clamp_(0, 255)  # in place: 18 times faster
     config = model.config
     pool = [torch.zeros(1, config.latents_per_frame, config.vision_dim, device=batch.ego.device)]  # row -1 wraps to this one, appended last
-    if num_now:
+    if num_now or even_if_blind:
         pool.insert(0, model.see(images[:num_now]).float())
-    if len(images) > num_now:
+    if len(images) > num_now or even_if_blind:
         with torch.no_grad():
             pool.insert(-1, model.see(images[num_now:]).float())
     latents = torch.cat(pool)

@@ -1,6 +1,6 @@
 """Every number of a training run. Light to import: a recipe holds these, and a cached run must not wait for torch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,41 @@ class LossWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FaultPolicy:
+    """What happens when a step's loss or gradient is not finite, or jumps. `skips` 0 stops at the first; else a bad batch is left out and
+    counted, and `skips` of them in a row send the run back to its last snapshot, and past the batches that were bad."""
+
+    skips: int = 0
+    spike_factor: float | None = None  # times the median of the last steps that counts as a jump; None: only what is not finite is bad
+    rollbacks: int = 3  # more are not a coincidence
+    check_every: int = 100  # steps between two comparisons of the weights of replicas
+
+    def __post_init__(self) -> None:
+        if min(self.skips, self.rollbacks) < 0 or self.check_every < 1 or (self.spike_factor is not None and self.spike_factor <= 1):
+            raise ValueError(f"skips and rollbacks must not be negative, check_every at least 1, spike_factor above 1 or None: {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelPlan:
+    """How many ranks hold copies, shards and columns of one model; their product is the number of processes. `shard` 0: all that are left."""
+
+    replicate: int = 1
+    shard: int = 0
+    tensor: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.replicate, self.tensor) < 1 or self.shard < 0:
+            raise ValueError(f"replicate and tensor must be at least 1, shard at least 0: {self}")
+
+    def filling(self, num_ranks: int) -> "ParallelPlan":
+        """With `shard` worked out for so many ranks."""
+        shard = self.shard or num_ranks // (self.replicate * self.tensor)
+        if self.replicate * shard * self.tensor != num_ranks:
+            raise ValueError(f"{self} does not fill {num_ranks} ranks: replicate x shard x tensor must be {num_ranks}, or leave shard 0")
+        return replace(self, shard=shard)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FitConfig:
     """One training run. Counted in steps, not seconds, so that it can be repeated; batch size and steps bound its cost."""
 
@@ -51,6 +86,9 @@ class FitConfig:
     losses: LossWeights = field(default_factory=LossWeights)
     jitter: Jitter = field(default_factory=Jitter)
     record_every: int = 10
+    compile: bool = False  # torch.compile of each block; worth its half minute from about 150 steps on (docs/training.md)
+    recompute: bool = False  # activations inside blocks are computed again in the backward pass instead of being kept
+    faults: FaultPolicy = field(default_factory=FaultPolicy)
 
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):

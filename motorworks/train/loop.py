@@ -1,19 +1,33 @@
 """The training loop: samples and a config in, a trained model and its clock out. The same seed and threads give the same bits."""
 
-import math
-import time
+import copy
+import hashlib
+import json
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
-from motorworks.train.batch import Batch, draw_order, gather, look
-from motorworks.train.fit_config import FitConfig, LossWeights
-from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, RoadLoss, WorldLoss
-from motorworks.train.optim import learning_rate, optimisers
+from motorworks.models.parallel_plan import blocks_of
+from motorworks.train.batch import Batch
+from motorworks.train.clock import RunClock
+from motorworks.train.course import Course
+from motorworks.train.faults import FaultWatch, Preempted, told_to_stop
+from motorworks.train.feed import Ahead, InMemory, Source
+from motorworks.train.fit_config import FitConfig, ParallelPlan
+from motorworks.train.learner import Learner, thinks
+from motorworks.train.losses import Loss
+from motorworks.train.parallel import prepared
+from motorworks.train.ranks import Ranks
 from motorworks.train.samples import Samples
+from motorworks.train.snapshot import Snapshot, SnapshotConfig, Snapshots
+
+GO_ON, SNAPSHOT, STOP = 0, 1, 2
+OnProgress = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,126 +35,199 @@ class FitResult:
     """The curves and the clock. MFU is `tokens_per_s * flops_per_token` over a measured peak; a token is an image patch or a word."""
 
     curves: list[dict[str, float]]  # step, loss, lr, grad_norm and the parts of every loss; means since the row before
-    num_samples: int
+    num_samples: int  # of steps that were kept
     samples_per_s: float
     tokens_per_s: float
     flops_per_token: float
     busy_s: float  # forward, backward, optimiser
     data_s: float  # waiting for a batch: the stall
-    wall_s: float
+    wall_s: float  # of all processes that had a part in the run, and the time between them
+    seconds: dict[str, float]  # by train.clock.BUCKETS, which add up to wall_s
+    num_skipped: int = 0  # batches left out
+    num_rollbacks: int = 0
 
 
 def fit(
     model: DrivingModel,
-    samples: Samples,
+    samples: Samples | Source,
     config: FitConfig,
     *,
     device: str = "cpu",
     threads: int | None = None,
     extra_losses: Sequence[tuple[float, Loss]] = (),
-    on_progress: Callable[[int, dict[str, float]], None] | None = None,
+    on_progress: OnProgress | None = None,
+    plan: ParallelPlan | None = None,
+    snapshots: SnapshotConfig | None = None,
+    ahead: int = 1,
 ) -> FitResult:
-    """Trains `model` in place and leaves it in eval mode on `device`; `on_progress(steps done, row)` at every recorded row."""
+    """Trains `model` in place and leaves it in eval mode on `device`; `on_progress(steps done, row)` at every recorded row.
+
+    With a `plan`, all ranks of the process group call this alike, and each ends with the whole model. With `snapshots`, a run that died goes
+    on from its last one, and SIGTERM ends it with Preempted after another. `ahead` batches are prepared in a thread beside the step.
+    """
+    clock = RunClock()
     if threads is not None:
         torch.set_num_threads(threads)
-    model.to(device).train()
-    thinking, quick = ([*_losses(weights), *extra_losses] for weights in (config.losses, replace(config.losses, language=0.0, reasoned=0.0)))
-    steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
-    order = draw_order(samples.weight, config.batch_size, config.seed)
-    generator = np.random.default_rng([config.seed, 1])
-    curves: list[dict[str, float]] = []
-    since: list[dict[str, float]] = []
-    busy_s = data_s = 0.0
-    start = time.perf_counter()
-    for step in range(config.steps):
-        before = time.perf_counter()
-        batch = gather(samples, next(order), config.jitter, generator, world=config.losses.world > 0)
-        batch = _to(batch, device)
-        ready = time.perf_counter()
-        lr = learning_rate(step, steps=config.steps, lr=config.lr, warmup_frac=config.warmup_frac, final_frac=config.final_lr_frac)
-        for group in (group for stepper in steppers for group in stepper.param_groups):
-            group["lr"] = lr
-        thinks = _thinks(config.losses) and step % config.think_every == 0
-        row = _step(model, batch, thinking if thinks else quick, steppers, config, step, device, thought=thinks)
-        since.append({"lr": lr, **row})
-        busy_s, data_s = busy_s + time.perf_counter() - ready, data_s + ready - before
-        if (step + 1) % config.record_every == 0 or step + 1 == config.steps:
-            names = dict.fromkeys(name for row in since for name in row)
-            curves.append({"step": step + 1, **{name: float(np.mean([row[name] for row in since if name in row])) for name in names}})
-            since = []
-            if on_progress is not None:
-                on_progress(step + 1, curves[-1])
+    ranks = Ranks.join(plan, device)
+    if config.batch_size % ranks.num_data:
+        raise ValueError(f"batch_size {config.batch_size} must be a multiple of the {ranks.num_data} ranks that share it")
+    model.to(device)
+    trained = model if ranks.mesh is None else copy.deepcopy(model)  # cut in place; the whole one is filled again at the end
+    learner = Learner(trained, config, ranks, device, extra_losses)
+    source = InMemory(samples) if isinstance(samples, Samples) else samples
+    kept = None if snapshots is None else Snapshots(snapshots, ranks, run=_digest(model, config, source), say=_say)
+    run = _Run(learner, config, ranks, kept, clock, on_progress if ranks.rank == 0 else None)
+    run.resume()
+    share = config.batch_size // ranks.num_data
+    batches = source.batches(config, mine=slice(ranks.data_rank * share, (ranks.data_rank + 1) * share), cursor=run.course.cursor)
+    pin = torch.device(device).type == "cuda"
+    with prepared(blocks_of(trained), recompute=config.recompute, compiled=config.compile), Ahead(batches, num=ahead, pin=pin) as feed:
+        run.train(feed)
+    if trained is not model:
+        whole = {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in trained.state_dict().items()}
+        model.load_state_dict(whole)
     model.eval()
-    return _result(model, config, curves, busy_s=busy_s, data_s=data_s, wall_s=time.perf_counter() - start)
+    return _result(model, config, run.course, clock.read())
 
 
-def _losses(weights: LossWeights) -> list[tuple[float, Loss]]:
-    every: list[tuple[float, Loss]] = [
-        (weights.action, ActionLoss()),
-        (weights.reasoned, ActionLoss(reasoned=True)),
-        (weights.language, LanguageLoss()),
-        (weights.world, WorldLoss()),
-        (weights.road, RoadLoss()),
-    ]
-    return [(weight, loss) for weight, loss in every if weight > 0]
+class _Run:
+    """One run of `fit`: what happens between one step and the next."""
+
+    def __init__(
+        self, learner: Learner, config: FitConfig, ranks: Ranks, kept: Snapshots | None, clock: RunClock, on_progress: OnProgress | None
+    ) -> None:
+        self.learner, self.config, self.ranks, self.kept, self.clock, self.on_progress = learner, config, ranks, kept, clock, on_progress
+        self.course, self.watch = Course(), FaultWatch(config.faults)
+
+    def resume(self) -> None:
+        """Goes on from the last snapshot, if there is one."""
+        snapshot = self.kept.newest() if self.kept is not None else None
+        if self.kept is None or snapshot is None:
+            return
+        self._restore(snapshot)
+        self.course.load_state_dict(snapshot.progress["course"])
+        alive, restart_s = self.kept.last_seen(snapshot)
+        self.clock.resume(alive, snapshot.progress["clock"], restart_s - sum(self.clock.read().values()))
+
+    def train(self, feed: Ahead) -> None:
+        """Until the last step."""
+        with told_to_stop(listen=self.kept is not None) as stop:
+            while self.course.step < self.config.steps:
+                self._step(feed)
+                self._look_after(stop.is_set())
+        if self.kept is not None:
+            with self.clock.during("checkpoint_stall"):
+                self.kept.finish()
+
+    def _step(self, feed: Ahead) -> None:
+        step, thought = self.course.step, self.learner.thinks(self.course.step)
+        self.clock.enter("data_wait")
+        drawn = next(feed)
+        batch = _to(drawn.batch, self.learner.device)
+        before = self.clock.read()
+        self.clock.enter("compute")
+        row = self.learner.gradients(batch, step, self.clock)
+        wrong = self.watch.wrong(row, thought=thought)
+        if wrong:
+            if not self.config.faults.skips:
+                raise FloatingPointError(self._words(step, wrong))
+            self.learner.forget()
+            self.clock.lose(before)
+            self.course.left_out(drawn.cursor)
+            if self.ranks.rank == 0:
+                _say(f"training step {step}: a batch is left out: {', '.join(wrong)}")
+            if self.course.num_bad_in_row >= self.config.faults.skips:
+                self._go_back(step, wrong)
+            return
+        lr = self.learner.update(step)
+        self.watch.keep(row, thought=thought)
+        record = (step + 1) % self.config.record_every == 0 or step + 1 == self.config.steps
+        self.course.took({"lr": lr, **row}, drawn.cursor, record=record)
+        if record and self.on_progress is not None:
+            with self.clock.during("evaluation"):
+                self.on_progress(step + 1, self.course.curves[-1])
+
+    def _look_after(self, told_to_stop: bool) -> None:
+        """Replicas compared, a snapshot where it is due, and the end where the system asks for it."""
+        step = self.course.step
+        if step % self.config.faults.check_every == 0:
+            with self.clock.during("communication"):
+                self.ranks.check_replicas(list(self.learner.model.state_dict().items()))
+        if self.kept is None:
+            return
+        with self.clock.during("communication"):
+            due = self.ranks.rank == 0 and self.kept.due(step)
+            what = self.ranks.most(STOP if told_to_stop else SNAPSHOT if due else GO_ON)
+        if what == STOP or (what == SNAPSHOT and not self.course.num_bad_in_row):
+            with self.clock.during("checkpoint_stall"):
+                self.kept.take(self.learner, step, self._progress())
+                if what == STOP:
+                    self.kept.finish()
+        self.kept.live(self.clock.read())
+        if what == STOP:
+            raise Preempted(f"stopped by SIGTERM after step {step} of {self.config.steps}; the same command goes on from its snapshot")
+
+    def _progress(self) -> dict[str, Any]:
+        return {"course": self.course.state_dict(), "watch": self.watch.state_dict(), "clock": self.clock.read()}
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        assert self.kept is not None
+        self.kept.restore(self.learner, snapshot)
+        self.watch.load_state_dict(snapshot.progress["watch"])
+
+    def _go_back(self, step: int, wrong: list[str]) -> None:
+        """To the last snapshot, and on with the batches behind the bad ones."""
+        if self.kept is None or self.course.num_rollbacks >= self.config.faults.rollbacks:
+            why = "there is no snapshot to go back to" if self.kept is None else f"it has gone back {self.course.num_rollbacks} times"
+            raise FloatingPointError(f"{self._words(step, wrong)}; {self.course.num_bad_in_row} bad batches in a row, and {why}")
+        with self.clock.during("checkpoint_stall"):
+            self.kept.finish()
+            snapshot = self.kept.newest()
+            if snapshot is None:
+                raise FloatingPointError(f"{self._words(step, wrong)}; {self.course.num_bad_in_row} bad batches in a row before the first snapshot")
+            self._restore(snapshot)
+        assert self.course.cursor is not None
+        self.course.went_back(snapshot.progress["course"], self.course.cursor)
+        self.clock.lose(snapshot.progress["clock"])
+        if self.ranks.rank == 0:
+            _say(f"training step {step}: back to step {self.course.step}, and past the batches that were bad")
+
+    def _words(self, step: int, wrong: list[str]) -> str:
+        return f"training step {step}: {', '.join(wrong)}; look for NaN in the samples, or lower FitConfig.lr ({self.config.lr})"
 
 
-def _thinks(weights: LossWeights) -> bool:
-    return weights.language + weights.reasoned > 0
+def _say(line: str) -> None:
+    print(f"motorworks: {line}", file=sys.stderr, flush=True)
 
 
 def _to(batch: Batch, device: str) -> Batch:
     return replace(batch, **{name: value.to(device, non_blocking=True) for name, value in vars(batch).items() if value is not None})
 
 
-def _step(
-    model: DrivingModel,
-    batch: Batch,
-    losses: Sequence[tuple[float, Loss]],
-    steppers: Sequence[torch.optim.Optimizer],
-    config: FitConfig,
-    step: int,
-    device: str,
-    *,
-    thought: bool,
-) -> dict[str, float]:
-    """One update; the row of the curve. Raises before the weights are touched if anything is not finite."""
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"):
-        inputs, next_latents = look(model, batch, thought=thought)
-        output = model(inputs)
-    batch = replace(batch, next_latents=next_latents)
-    total, parts = torch.zeros((), device=device), {}
-    for weight, loss in losses:
-        value, named = loss(output, batch)
-        total, parts = total + weight * value, {**parts, **named}
-    for stepper in steppers:
-        stepper.zero_grad(set_to_none=True)
-    total.backward()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
-    row = {"loss": float(total.detach()), "grad_norm": float(norm), **{name: float(value) for name, value in parts.items()}}  # waits for the device
-    wrong = [f"{name}={value}" for name, value in row.items() if not math.isfinite(value)]
-    if wrong:
-        raise FloatingPointError(f"training step {step}: {', '.join(wrong)}; look for NaN in the samples, or lower FitConfig.lr ({config.lr})")
-    for stepper in steppers:
-        stepper.step()
-    return row
+def _digest(model: DrivingModel, config: FitConfig, source: Source) -> str:
+    """What a run is, as far as its snapshots must be of the same one."""
+    plain = {"model": asdict(model.config), "fit": asdict(config), "source": source.identity()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _result(model: DrivingModel, config: FitConfig, curves: list[dict[str, float]], *, busy_s: float, data_s: float, wall_s: float) -> FitResult:
+def _result(model: DrivingModel, config: FitConfig, course: Course, seconds: dict[str, float]) -> FitResult:
     world, member = config.losses.world > 0, model.config
-    thinks_frac = len(range(0, config.steps, config.think_every)) / config.steps if _thinks(config.losses) else 0.0
+    thinks_frac = len(range(0, config.steps, config.think_every)) / config.steps if thinks(config.losses) else 0.0
     images = (member.num_frames + world) * member.grid[0] * member.grid[1]
     tokens = images + thinks_frac * member.num_full_tokens + (1 - thinks_frac) * member.num_plan_tokens
     flops = thinks_frac * train_flops_per_sample(member, thought=True, world=world)
     flops += (1 - thinks_frac) * train_flops_per_sample(member, thought=False, world=world)
-    num_samples = config.steps * config.batch_size
+    num_samples, wall_s = config.steps * config.batch_size, sum(seconds.values())
     return FitResult(
-        curves=curves,
+        curves=course.curves,
         num_samples=num_samples,
         samples_per_s=num_samples / wall_s,
         tokens_per_s=num_samples * tokens / wall_s,
         flops_per_token=flops / tokens,
-        busy_s=busy_s,
-        data_s=data_s,
+        busy_s=seconds["compute"],
+        data_s=seconds["data_wait"],
         wall_s=wall_s,
+        seconds=seconds,
+        num_skipped=course.num_skipped,
+        num_rollbacks=course.num_rollbacks,
     )

@@ -142,6 +142,6 @@ def test_metrics_that_cannot_be_written_down_fail_the_stage(tmp_path, toy, value
     from motorworks.factory.step import Output
 
     step = Step(name="toy/m", run=toy.gather, config=None)
-    out = Output(path=tmp_path, shards=tmp_path, step=step, code="", engine=LocalEngine(), progress=Silent())
+    out = Output(path=tmp_path, shards=tmp_path, resume=tmp_path, step=step, code="", engine=LocalEngine(), progress=Silent())
     with pytest.raises(CannotFingerprint, match="toy/m: metric 'loss'"):
         out.record(loss=value)

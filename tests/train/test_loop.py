@@ -5,39 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from steering_samples import steering_samples
 
-from motorworks.bodies.body import CAR
-from motorworks.datatypes.thought import Thought
-from motorworks.datatypes.trajectory import Trajectory
 from motorworks.models.config import family
 from motorworks.models.driving_model import DrivingModel
-from motorworks.tokens.ego import EgoCodec
-from motorworks.train.batch import NO_JITTER, draw_order, gather
+from motorworks.train.batch import NO_JITTER, DrawOrder, gather
 from motorworks.train.checkpoint import load, save
 from motorworks.train.fit_config import FitConfig, Jitter, LossWeights
 from motorworks.train.loop import fit
 from motorworks.train.optim import BatchedMuon, optimisers, orthogonal
-from motorworks.train.samples import Samples, samples_from_arrays
-
-
-def _samples(num: int = 32) -> Samples:
-    """The brighter side of the road says how to steer."""
-    generator = np.random.default_rng(0)
-    side = generator.uniform(-1, 1, num + 5)
-    ramp = np.linspace(-1, 1, 128)[None, None, :, None] * side[:, None, None, None]
-    images = np.clip(128 + 90 * ramp + generator.normal(size=(num + 5, 64, 128, 3)) * 8, 0, 255).astype(np.uint8)
-    here = np.arange(num)
-    return samples_from_arrays(
-        images=images,
-        frame_index=np.stack([np.where(here < 4, -1, here - 4), here], axis=1),
-        next_frame_index=here + 5,
-        ego=EgoCodec().encode(np.full(num, 8.0), np.zeros(num), None),
-        instructions=("follow the road",) * num,
-        trajectory=Trajectory(accel_mps2=np.full((num, 64), 0.5), curvature_per_m=np.repeat(0.05 * side[:num, None], 64, axis=1)),
-        speed_mps=np.full(num, 8.0),
-        body=CAR,
-        thoughts=(Thought(decision="keep going", cause="the road is clear"),) * num,
-    )
 
 
 def _model(seed: int = 0) -> DrivingModel:
@@ -46,7 +22,7 @@ def _model(seed: int = 0) -> DrivingModel:
 
 
 def test_it_learns_what_the_image_says():
-    result = fit(_model(), _samples(), FitConfig(steps=40, batch_size=32, lr=3e-3, jitter=NO_JITTER, record_every=5), threads=1)
+    result = fit(_model(), steering_samples(), FitConfig(steps=40, batch_size=32, lr=3e-3, jitter=NO_JITTER, record_every=5), threads=1)
     first, last = result.curves[0], result.curves[-1]
     assert last["action"] < 0.5 * first["action"] and last["language"] < 0.2 * first["language"]
     assert last["step"] == 40 and result.num_samples == 40 * 32
@@ -56,7 +32,7 @@ def test_it_learns_what_the_image_says():
 def test_same_seed_same_bits_and_another_seed_other_bits():
     def weights(seed: int) -> list[torch.Tensor]:
         model = _model()
-        fit(model, _samples(), FitConfig(steps=4, batch_size=8, seed=seed), threads=1)
+        fit(model, steering_samples(), FitConfig(steps=4, batch_size=8, seed=seed), threads=1)
         return list(model.parameters())
 
     one, again, other = weights(0), weights(0), weights(1)
@@ -65,7 +41,7 @@ def test_same_seed_same_bits_and_another_seed_other_bits():
 
 
 def test_nan_raises_and_names_step_and_part():
-    samples = _samples()
+    samples = steering_samples()
     controls = samples.controls.copy()
     controls[5] = np.nan
     model = _model()
@@ -76,7 +52,7 @@ def test_nan_raises_and_names_step_and_part():
 
 
 def test_short_sequence_bf16_and_blind_samples_train_too():
-    samples = _samples()
+    samples = steering_samples()
     blind = replace(samples, frames=samples.frames[:0], frame_index=np.full((32, 2), -1), next_frame_index=np.full(32, -1))
     weights = LossWeights(reasoned=0, language=0, world=0)
     result = fit(_model(), blind, FitConfig(steps=2, batch_size=8, losses=weights, precision="bf16"), threads=1)
@@ -85,7 +61,7 @@ def test_short_sequence_bf16_and_blind_samples_train_too():
 
 def test_thoughts_may_be_taught_in_some_steps_only():
     config = FitConfig(steps=4, batch_size=8, record_every=1)
-    always, seldom = (fit(_model(), _samples(), replace(config, think_every=every), threads=1) for every in (1, 3))
+    always, seldom = (fit(_model(), steering_samples(), replace(config, think_every=every), threads=1) for every in (1, 3))
     assert all("language" in row for row in always.curves)
     assert ["language" in row for row in seldom.curves] == [True, False, False, True] and "action" in seldom.curves[1]
     assert seldom.flops_per_token * seldom.tokens_per_s * seldom.wall_s < always.flops_per_token * always.tokens_per_s * always.wall_s
@@ -122,18 +98,18 @@ def test_matrices_taken_together_move_as_each_alone():
 
 
 def test_draws_follow_the_weights():
-    equal = draw_order(np.ones(50), 10, seed=3)
+    equal = DrawOrder(np.ones(50), 10, seed=3)
     assert sorted(np.concatenate([next(equal) for _ in range(5)]).tolist()) == list(range(50))
     weight = np.array([0.0, 1.0, 3.0, 4.0])
-    order = draw_order(weight, 8, seed=0)
+    order = DrawOrder(weight, 8, seed=0)
     counts = np.bincount(np.concatenate([next(order) for _ in range(200)]), minlength=4)
     assert np.allclose(counts / counts.sum(), weight / 8, atol=0.02)
     with pytest.raises(ValueError, match="weight"):
-        next(draw_order(np.zeros(0), 8, seed=0))
+        next(DrawOrder(np.zeros(0), 8, seed=0))
 
 
 def test_gather_points_at_the_right_pictures():
-    samples, index = _samples(), np.array([2, 9, 30])
+    samples, index = steering_samples(), np.array([2, 9, 30])
     batch = gather(samples, index, NO_JITTER, np.random.default_rng(0))
     assert batch.image_row[0, 0] == -1
     for item, row in enumerate(index):

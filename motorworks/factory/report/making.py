@@ -170,20 +170,26 @@ def clock(turn: Turn) -> Section:
 
 
 def utilisation(turn: Turn) -> Section:
-    """Busy, MFU and stall of each trained stage; never one number."""
+    """The five figures of each trained stage, and the stall; never one number."""
     wanted = (
         ("params", "parameters"),
         ("samples_per_s", "samples/s"),
         ("tokens_per_s", "tokens/s"),
+        ("allocated_frac", "allocated"),
         ("busy_frac", "busy"),
+        ("goodput_frac", "goodput"),
         ("mfu_frac", "MFU"),
+        ("effective_mfu_frac", "effective MFU"),
         ("stall_frac", "data stall"),
     )
     found = [(stage, record) for stage in _TRAINED if (record := turn.find(stage)) and any(finite(record.metrics.get(key)) for key, _ in wanted)]
     if not found:
         return Section(anchor="busy", title="Busy, MFU, stall", lead="No trained stage recorded them.", blocks=())
     lines = [[stage, *(_cell(record.metrics.get(key), key) for key, _ in wanted)] for stage, record in found]
-    lead = "Busy: computing over wall time. MFU: model FLOP over the matrix-product peak measured on this machine. Stall: waiting for data."
+    lead = (
+        "Allocated: of the machine's devices. Busy: computing over wall time. Goodput: steps that survive over wall time. MFU: model FLOP in those "
+        "steps over the matrix-product peak measured on this machine; effective: times goodput. Stall: waiting for data."
+    )
     return Section(anchor="busy", title="Busy, MFU, stall", lead=lead, blocks=(table(["stage", *(name for _, name in wanted)], lines),))
 
 

@@ -1,17 +1,19 @@
 """Train a model on curated samples: pretraining from nothing and supervised fine-tuning are this stage with two configs."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.step import Output
-from motorworks.train.fit_config import FitConfig
+from motorworks.train.fit_config import FitConfig, ParallelPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from motorworks.train.loop import FitResult
+
+RANKS_SHARE = True  # `torchrun -m motorworks.factory.cli stage NAME` trains one model with all its processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +24,21 @@ class FitModelConfig:
     model: str = "nano"  # models.config.family; "base" is SmolLM2-135M behind our eyes and hands
     only_thoughtful: bool = False  # draw only samples whose decision and cause are labelled
     device: str = "cpu"
-    threads: int = 2  # bits depend on it, so it is part of what the model is
+    threads: int = 2  # of each process; bits depend on it, so it is part of what the model is
+    plan: ParallelPlan = field(default_factory=ParallelPlan)  # how processes share it, whose number the launcher says
 
 
 def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     """Leaves model.safetensors and curves.json."""
     import torch
 
+    from motorworks.factory.process_group import process_group
     from motorworks.models.config import family
     from motorworks.models.driving_model import DrivingModel
     from motorworks.train.checkpoint import load, save
     from motorworks.train.loop import fit
     from motorworks.train.sample_files import load_samples
+    from motorworks.train.snapshot import SnapshotConfig
 
     torch.manual_seed(config.fit.seed)
     torch.set_num_threads(config.threads)
@@ -42,7 +47,17 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     samples = load_samples(inputs.one("samples").path / "samples.npz")
     if config.only_thoughtful:
         samples = samples.select(samples.has_thought & samples.controls_valid.any(axis=1))
-    result = fit(model, samples, config.fit, device=config.device, threads=config.threads, on_progress=progress_of(out, config.fit.steps))
+    with process_group(config.device):
+        result = fit(
+            model,
+            samples,
+            config.fit,
+            device=config.device,
+            threads=config.threads,
+            on_progress=progress_of(out, config.fit.steps),
+            plan=config.plan,
+            snapshots=SnapshotConfig(folder=out.resume),
+        )
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(curve_rows(result.curves)))
     out.record(
@@ -55,23 +70,31 @@ def progress_of(out: Output, steps: int) -> Any:
     return lambda done, row: out.progress(done, steps, "steps", f"loss {row['loss']:.3f}")
 
 
-def facts_of(results: "Sequence[FitResult]", model: Any, *, threads: int, device: str = "cpu", precision: str = "fp32") -> dict[str, float]:
+def facts_of(results: "Sequence[FitResult]", model: Any, *, threads: int, device: str = "cpu", precision: str = "fp32") -> dict[str, Any]:
     """Clock and utilisation of one fit or several, each number with its own name: MFU is against a matrix product measured just now."""
     import torch
 
+    from motorworks.factory.launch import num_ranks
+    from motorworks.factory.process_group import allocated_frac
+    from motorworks.train.clock import utilisation
     from motorworks.train.peak import measure_gemm_flops
 
-    peak = measure_gemm_flops(threads=threads, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    peak = measure_gemm_flops(threads=threads, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32) * num_ranks()
     wall_s = sum(result.wall_s for result in results)
+    seconds = {name: sum(result.seconds[name] for result in results) for name in results[0].seconds}
+    flops = sum(result.tokens_per_s * result.flops_per_token * result.wall_s for result in results)
     return {
         "params": sum(parameter.numel() for parameter in model.parameters()),
         "num_samples_drawn": sum(result.num_samples for result in results),
         "samples_per_s": sum(result.num_samples for result in results) / wall_s,
         "tokens_per_s": sum(result.tokens_per_s * result.wall_s for result in results) / wall_s,
-        "mfu_frac": sum(result.tokens_per_s * result.flops_per_token * result.wall_s for result in results) / wall_s / peak,
+        **asdict(utilisation(seconds, model_flops=flops, peak_flops=peak, allocated_frac=allocated_frac(device, threads))),
         "peak_gemm_flops": peak,
-        "busy_frac": sum(result.busy_s for result in results) / wall_s,
-        "stall_frac": sum(result.data_s for result in results) / wall_s,
+        "stall_frac": seconds["data_wait"] / wall_s,
+        "clock_s": seconds,
+        "num_ranks": num_ranks(),
+        "num_batches_left_out": sum(result.num_skipped for result in results),
+        "num_rollbacks": sum(result.num_rollbacks for result in results),
         "last_loss": results[-1].curves[-1]["loss"],
     }
 

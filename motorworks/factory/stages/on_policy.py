@@ -45,7 +45,7 @@ class Learnt:
     curve: list[dict[str, Any]]
     rounds: list[dict[str, Any]]
     gathered: "Samples"
-    facts: dict[str, float]  # clock and utilisation of all fits together
+    facts: dict[str, Any]  # clock and utilisation of all fits together
 
 
 def learn_on_policy(

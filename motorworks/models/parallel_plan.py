@@ -1,0 +1,48 @@
+"""How a member may be cut over ranks, as data: which modules are gathered as one, and which matrices are cut by columns or by rows.
+
+`train.parallel` acts on it; the modules themselves know nothing of it. Names are those of `named_modules`, `*` stands for one part.
+"""
+
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from torch import nn
+
+from motorworks.models.config import ModelConfig
+
+Cut = Literal["column", "row"]
+
+BLOCKS = ("backbone.decoder.layers.*", "vision.blocks.*", "vision.resampler.*")
+
+# A pair of matrices with what lies between them cut by heads or by hidden units: columns in, rows out, one sum over ranks (Shoeybi et al.
+# 2019, arXiv 1909.08053). The eye's attention stays whole: its fused key_value has both halves in one matrix.
+TENSOR_CUTS: dict[str, Cut] = {
+    "backbone.decoder.layers.*.self_attn.q_proj": "column",
+    "backbone.decoder.layers.*.self_attn.k_proj": "column",
+    "backbone.decoder.layers.*.self_attn.v_proj": "column",
+    "backbone.decoder.layers.*.self_attn.o_proj": "row",
+    "backbone.decoder.layers.*.mlp.gate_proj": "column",
+    "backbone.decoder.layers.*.mlp.up_proj": "column",
+    "backbone.decoder.layers.*.mlp.down_proj": "row",
+    "vision.blocks.*.mlp.0": "column",
+    "vision.blocks.*.mlp.2": "row",
+    "vision.resampler.*.mlp.0": "column",
+    "vision.resampler.*.mlp.2": "row",
+}
+
+
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """The blocks, in the order they are called."""
+    return [module for name, module in model.named_modules() if any(_matches(name, pattern) for pattern in BLOCKS)]
+
+
+def check_tensor_size(config: ModelConfig, size: int) -> None:
+    """Raises where a matrix cannot be cut into `size` equal parts."""
+    cut = {"heads": config.heads, "kv_heads": config.kv_heads, "mlp_dim": config.mlp_dim, "vision_dim": config.vision_dim}
+    odd = [f"{name} {number}" for name, number in cut.items() if number % size]
+    if odd:
+        raise ValueError(f"tensor {size} must divide {', '.join(odd)} of this member: choose a smaller ParallelPlan.tensor")
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.count(".") == pattern.count(".") and fnmatchcase(name, pattern)

@@ -1,0 +1,87 @@
+"""One step of learning: forward, backward and, if the step is kept, the update. On one process or, cut, on many."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from motorworks.models.driving_model import DrivingModel
+from motorworks.train.batch import Batch
+from motorworks.train.clock import RunClock
+from motorworks.train.fit_config import FitConfig, LossWeights
+from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, RoadLoss, WorldLoss
+from motorworks.train.optim import learning_rate, optimisers
+from motorworks.train.parallel import clip_gradients, parallelise
+from motorworks.train.ranks import Ranks
+
+
+class Learner:
+    """A model in training; it is cut in place where there are several ranks."""
+
+    def __init__(self, model: DrivingModel, config: FitConfig, ranks: Ranks, device: str, extra: Sequence[tuple[float, Loss]] = ()) -> None:
+        self.model, self.config, self.ranks, self.device = model.train(), config, ranks, device
+        self._thinking, self._quick = ([*_losses(weights), *extra] for weights in (config.losses, replace(config.losses, language=0.0, reasoned=0.0)))
+        self._seeing = parallelise(model, ranks, precision=config.precision)
+        self.steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
+        self._buffers: list[Tensor] = []
+
+    def thinks(self, step: int) -> bool:
+        """Whether the words of the thought are taught in this step."""
+        return thinks(self.config.losses) and step % self.config.think_every == 0
+
+    def gradients(self, batch: Batch, step: int, clock: RunClock) -> dict[str, float]:
+        """Leaves clipped gradients; the row of the curve. The weights stand still."""
+        if self.config.faults.skips:
+            self._buffers = [value.clone() for value in self.model.buffers()]
+        thought = self.thinks(step)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            output, next_latents = self._seeing(batch, thought=thought)
+        batch = replace(batch, next_latents=next_latents)
+        with clock.during("communication"):
+            output, batch = self.ranks.every_row(output, batch)
+        total, parts = torch.zeros((), device=self.device), {}
+        for weight, loss in self._thinking if thought else self._quick:
+            value, named = loss(output, batch)
+            total, parts = total + weight * value, {**parts, **named}
+        for stepper in self.steppers:
+            stepper.zero_grad(set_to_none=True)
+        # FSDP takes the mean over data ranks of gradients that are each rank's share of one sum
+        (total * self.ranks.num_data if self.ranks.num_data > 1 else total).backward()
+        norm = clip_gradients(self.model.parameters(), self.config.grad_clip)
+        return {
+            "loss": float(total.detach()),
+            "grad_norm": float(norm),
+            **{name: float(value) for name, value in parts.items()},
+        }  # waits for the device
+
+    def update(self, step: int) -> float:
+        """Takes the step; returns its rate."""
+        config = self.config
+        lr = learning_rate(step, steps=config.steps, lr=config.lr, warmup_frac=config.warmup_frac, final_frac=config.final_lr_frac)
+        for stepper in self.steppers:
+            for group in stepper.param_groups:
+                group["lr"] = lr
+            stepper.step()
+        return lr
+
+    def forget(self) -> None:
+        """Leaves the step out: what the forward pass had moved, the running statistics of the eye, goes back."""
+        for value, before in zip(self.model.buffers(), self._buffers, strict=True):
+            value.copy_(before)
+
+
+def thinks(weights: LossWeights) -> bool:
+    """Whether any loss needs the thought."""
+    return weights.language + weights.reasoned > 0
+
+
+def _losses(weights: LossWeights) -> list[tuple[float, Loss]]:
+    every: list[tuple[float, Loss]] = [
+        (weights.action, ActionLoss()),
+        (weights.reasoned, ActionLoss(reasoned=True)),
+        (weights.language, LanguageLoss()),
+        (weights.world, WorldLoss()),
+        (weights.road, RoadLoss()),
+    ]
+    return [(weight, loss) for weight, loss in every if weight > 0]

@@ -1,0 +1,137 @@
+"""A model over many processes: FSDP2 and DTensor, as the plan beside the model (models.parallel_plan) says. The numbers stay those of one."""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from motorworks.models.driving_model import DrivingModel, ModelOutput
+from motorworks.models.parallel_plan import TENSOR_CUTS, blocks_of, check_tensor_size
+from motorworks.train.batch import Batch, look
+from motorworks.train.ranks import Ranks, local
+
+
+class Seeing(nn.Module):
+    """A model and what its eyes need before it, as one call: FSDP gathers what lies outside the blocks once a step."""
+
+    def __init__(self, model: DrivingModel, *, even_if_blind: bool) -> None:
+        super().__init__()
+        self.model, self.even_if_blind = model, even_if_blind
+
+    def forward(self, batch: Batch, *, thought: bool) -> tuple[ModelOutput, Float[Tensor, "b l c"]]:
+        inputs, next_latents = look(self.model, batch, thought=thought, even_if_blind=self.even_if_blind)
+        return self.model(inputs), next_latents
+
+
+def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -> Seeing:
+    """Cuts `model` in place over `ranks.mesh`: columns and rows over `tensor`, then every block and the rest over `shard`, with copies over
+    `replicate`. With bf16, weights travel and multiply in bf16; gradients are summed, and weights kept, in fp32."""
+    if ranks.mesh is None:
+        return Seeing(model, even_if_blind=False)
+    cut_matrices(model, ranks.mesh["tensor"])
+    if ranks.num_data > 1:
+        model.vision.norm_out = NormOverRanks(model.vision.norm_out, ranks)
+        model.vision.stem.unshuffle = UnshuffleOrNone(2)
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if precision == "bf16" else MixedPrecisionPolicy()
+    data = ranks.mesh["replicate", "shard"] if ranks.mesh["replicate"].size() > 1 else ranks.mesh["shard"]
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nothing writes into a model's output
+    seeing = Seeing(model, even_if_blind=True)
+    for block in blocks_of(model):
+        fully_shard(block, mesh=data, mp_policy=policy)
+    fully_shard(seeing, mesh=data, mp_policy=policy)
+    return seeing
+
+
+def cut_matrices(model: DrivingModel, mesh: DeviceMesh) -> None:
+    """Cuts columns and rows over a mesh of one dimension, in place."""
+    if mesh.size() > 1:
+        check_tensor_size(model.config, mesh.size())
+        styles: dict[str, ParallelStyle] = {name: ColwiseParallel() if cut == "column" else RowwiseParallel() for name, cut in TENSOR_CUTS.items()}
+        parallelize_module(model, mesh, styles)
+
+
+class NormOverRanks(nn.BatchNorm1d):
+    """`LatentNorm` whose statistics are those of the images of all data ranks, as if one process had seen them. A rank may bring no image."""
+
+    def __init__(self, whole: nn.BatchNorm1d, ranks: Ranks) -> None:
+        super().__init__(whole.num_features, eps=whole.eps, momentum=whole.momentum, affine=False, device=whole.running_mean.device)
+        self.load_state_dict(whole.state_dict())
+        self.ranks = ranks
+
+    def forward(self, x_NC: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        if not self.training or not torch.is_grad_enabled():
+            return F.batch_norm(x_NC, self.running_mean, self.running_var, eps=self.eps)
+        x = x_NC.float()
+        count = self.ranks.sum_over_data(x.new_tensor(float(len(x))))
+        mean = self.ranks.sum_over_data(x.sum(0)) / count.clamp(min=1)
+        var = self.ranks.sum_over_data((x - mean).square().sum(0)) / count.clamp(min=1)
+        if count < 2:
+            return F.batch_norm(x_NC, self.running_mean, self.running_var, eps=self.eps)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * count / (count - 1), self.momentum)
+            self.num_batches_tracked += 1
+        return ((x - mean) * torch.rsqrt(var + self.eps)).to(x_NC.dtype)
+
+
+class UnshuffleOrNone(nn.PixelUnshuffle):
+    """Of no image too, which torch's forgets the shape of."""
+
+    def forward(self, pixels_BCHW: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if len(pixels_BCHW):
+            return super().forward(pixels_BCHW)
+        _, channels, height, width = pixels_BCHW.shape
+        factor = self.downscale_factor
+        return pixels_BCHW.reshape(0, channels * factor**2, height // factor, width // factor)
+
+
+@contextmanager
+def prepared(blocks: Iterable[nn.Module], *, recompute: bool, compiled: bool) -> Iterator[None]:
+    """Inside, blocks are compiled and forget their activations, as asked for; afterwards they are as they were."""
+    blocks = list(blocks)
+    for block in blocks:
+        if recompute:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if compiled:
+            block.compile()
+    try:
+        yield
+    finally:
+        for block in blocks:
+            if recompute:
+                del block.forward
+            block._compiled_call_impl = None
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[Tensor], limit: float) -> Float[Tensor, ""]:
+    """The norm of all gradients together, which are scaled down to `limit` where it is larger. As torch.nn.utils.clip_grad_norm_, also where
+    tensors lie on different meshes: what other ranks hold counts, copies count once."""
+    parameters = [value for value in parameters if value.grad is not None]
+    if not any(isinstance(value.grad, DTensor) for value in parameters):
+        return torch.nn.utils.clip_grad_norm_(parameters, limit)
+    alike: dict[tuple[DeviceMesh, tuple[int, ...]], list[Tensor]] = defaultdict(list)
+    for value in parameters:
+        cut = tuple(dim for dim, placement in enumerate(value.grad.placements) if placement.is_shard())
+        alike[value.grad.device_mesh, cut].append(local(value.grad))
+    squares = []
+    for (mesh, cut), grads in alike.items():
+        square = torch.stack(torch._foreach_norm(grads)).square().sum()
+        for dim in cut:
+            dist.all_reduce(square, group=mesh.get_group(dim))
+        squares.append(square)
+    norm = torch.stack(squares).sum().sqrt()
+    torch._foreach_mul_([grad for grads in alike.values() for grad in grads], (limit / (norm + 1e-6)).clamp(max=1.0))
+    return norm

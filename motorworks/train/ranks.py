@@ -1,0 +1,147 @@
+"""The processes that train one model together: who this one is among them, and the few things they tell each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor
+
+from motorworks.models.driving_model import ModelOutput
+from motorworks.train.batch import Batch
+from motorworks.train.fit_config import ParallelPlan
+
+Value = TypeVar("Value")
+_OF_IMAGES = ("images", "gain", "offset")  # fields of a batch that losses have no rows of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """`rank` counts all processes. Ranks with the same `data_rank` see the same samples: they hold other columns of the same matrices."""
+
+    rank: int = 0
+    num_ranks: int = 1
+    data_rank: int = 0
+    num_data: int = 1
+    mesh: DeviceMesh | None = None  # of replicate, shard and tensor; None: this process is alone
+    data_group: Any = None  # one of each data_rank
+    talk_group: Any = None  # all, over gloo: for what lies on the CPU
+
+    @staticmethod
+    def join(plan: ParallelPlan | None, device: str) -> "Ranks":
+        """Those of the running process group, cut as `plan` says; alone where there is no plan or no group."""
+        if plan is None or not dist.is_initialized():
+            if plan is not None:
+                plan.filling(1)
+            return Ranks()
+        num = dist.get_world_size()
+        plan = plan.filling(num)
+        mesh = init_device_mesh(torch.device(device).type, (plan.replicate, plan.shard, plan.tensor), mesh_dim_names=("replicate", "shard", "tensor"))
+        groups = [dist.new_group(list(range(column, num, plan.tensor))) for column in range(plan.tensor)]
+        rank = dist.get_rank()
+        return Ranks(
+            rank=rank,
+            num_ranks=num,
+            data_rank=rank // plan.tensor,
+            num_data=num // plan.tensor,
+            mesh=mesh,
+            data_group=groups[rank % plan.tensor],
+            talk_group=dist.new_group(backend="gloo"),
+        )
+
+    def most(self, value: int) -> int:
+        """The largest value that any rank says."""
+        if self.num_ranks == 1:
+            return value
+        said = torch.tensor([value])
+        dist.all_reduce(said, dist.ReduceOp.MAX, group=self.talk_group)
+        return int(said)
+
+    def from_first(self, value: Value) -> Value:
+        """What the first rank says, on all of them."""
+        if self.num_ranks == 1:
+            return value
+        said = [value]
+        dist.broadcast_object_list(said, src=0, group=self.talk_group)
+        return said[0]
+
+    def sum_over_data(self, value: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """The sum over data ranks, with its gradient."""
+        return _Sum.apply(value, self.data_group) if self.num_data > 1 else value
+
+    def every_row(self, output: ModelOutput, batch: Batch) -> tuple[ModelOutput, Batch]:
+        """The output and the targets of all data ranks, so that a loss is of the whole batch whatever it divides by. Pictures stay where
+        they are; about 20 kB a sample travel. A gradient comes back to each rank for its own rows."""
+        if self.num_data == 1:
+            return output, batch
+        return self._joined(output, ()), self._joined(batch, _OF_IMAGES)
+
+    def _joined(self, rows: Any, leave: Sequence[str]) -> Any:
+        found = {item.name: getattr(rows, item.name) for item in fields(rows) if item.name not in leave}
+        return replace(rows, **{name: _Rows.apply(value, self.data_group) for name, value in found.items() if value is not None})
+
+    def check_replicas(self, named: Sequence[tuple[str, Tensor]]) -> None:
+        """Raises, on all ranks, where copies of a tensor differ in any bit: memory or a processor has failed, or the copies took other steps."""
+        if self.mesh is None or self.mesh["replicate"].size() == 1:
+            return
+        sums = torch.stack([_bit_sum(value) for _, value in named])
+        group = self.mesh["replicate"].get_group()
+        every = [torch.empty_like(sums) for _ in range(dist.get_world_size(group))]
+        dist.all_gather(every, sums, group=group)
+        wrong = [name for number, (name, _) in enumerate(named) if len({int(one[number]) for one in every}) > 1]
+        if self.most(len(wrong)):
+            where = ", ".join(wrong[:5]) or "parts of the weights that other ranks hold"
+            raise ReplicasDiffer(f"rank {self.rank}: replicas differ in {where}; start again from the last snapshot, and suspect the machine")
+
+
+class ReplicasDiffer(RuntimeError):
+    """Copies of the same weights are not the same."""
+
+
+def _bit_sum(value: Tensor) -> Int64[Tensor, ""]:
+    """A sum that no single wrong bit leaves as it was."""
+    flat = local(value.detach()).reshape(-1)
+    return flat.view({1: torch.uint8, 2: torch.int16}.get(flat.element_size(), torch.int32)).sum(dtype=torch.int64)
+
+
+def local(value: Tensor) -> Tensor:
+    """This rank's part of a tensor, which shares its memory."""
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
+class _Sum(torch.autograd.Function):
+    """Every rank uses the sum, so the gradient of a term is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, group: Any) -> Tensor:
+        ctx.group = group
+        value = value.clone()
+        dist.all_reduce(value, group=group)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grad = grad.clone()
+        dist.all_reduce(grad, group=ctx.group)
+        return grad, None
+
+
+class _Rows(torch.autograd.Function):
+    """Every rank computes the same loss of all rows, so the gradient of its own rows is a slice, and nothing has to travel."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, group: Any) -> Tensor:
+        ctx.rank, ctx.num = dist.get_rank(group), len(value)
+        value = value.contiguous()
+        plain = value.to(torch.uint8) if value.dtype == torch.bool else value
+        every = [torch.empty_like(plain) for _ in range(dist.get_world_size(group))]
+        dist.all_gather(every, plain, group=group)
+        return torch.cat(every).to(value.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad[ctx.rank * ctx.num : (ctx.rank + 1) * ctx.num], None

@@ -1,0 +1,126 @@
+"""What two real processes over gloo do, each case held against one process. Run by test_parallel.py; every rank ends with "ok"."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from steering_samples import steering_samples
+from torch.distributed.tensor import DTensor
+
+from motorworks.models.config import family
+from motorworks.models.driving_model import DrivingModel
+from motorworks.train.batch import NO_JITTER, Batch, DrawOrder, gather
+from motorworks.train.clock import RunClock
+from motorworks.train.fit_config import FaultPolicy, FitConfig, LossWeights, ParallelPlan
+from motorworks.train.learner import Learner
+from motorworks.train.loop import FitResult, fit
+from motorworks.train.ranks import Ranks, ReplicasDiffer, local
+from motorworks.train.samples import Samples
+from motorworks.train.snapshot import SnapshotConfig
+
+CONFIG = FitConfig(steps=3, batch_size=8, record_every=1, losses=LossWeights(road=0.5), think_every=2)
+PLANS = {"shard": ParallelPlan(), "replicate": ParallelPlan(replicate=2), "tensor": ParallelPlan(tensor=2)}
+ADAM = replace(CONFIG, muon=False, lr=1e-4)  # it divides by the gradient: where that is all rounding, so is the step
+
+
+def model() -> DrivingModel:
+    torch.manual_seed(0)
+    return DrivingModel(replace(family("pico"), depth=1))
+
+
+def gradients_and_losses(plan: ParallelPlan | None, samples: Samples, config: FitConfig) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """After three steps."""
+    ranks = Ranks.join(plan, "cpu")
+    learner = Learner(model(), config, ranks, "cpu")
+    order, generator = DrawOrder(samples.weight, config.batch_size, 0), np.random.default_rng(0)
+    share, losses = config.batch_size // ranks.num_data, []
+    for step in range(config.steps):
+        mine = slice(ranks.data_rank * share, (ranks.data_rank + 1) * share)
+        batch: Batch = gather(samples, next(order), config.jitter, generator, mine=mine)
+        losses.append(learner.gradients(batch, step, RunClock())["loss"])
+        if step + 1 < config.steps:
+            learner.update(step)
+    grads = {name: value.grad for name, value in learner.model.named_parameters() if value.grad is not None}
+    return {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in grads.items()}, losses
+
+
+def equal_to_one(samples: Samples) -> None:
+    for name, config in (("muon", CONFIG), ("adamw", ADAM)):
+        alone, losses = gradients_and_losses(None, samples, config)
+        for kind, plan in PLANS.items():
+            grads, cut = gradients_and_losses(plan, samples, config)
+            assert grads.keys() == alone.keys(), (kind, grads.keys() ^ alone.keys())
+            apart = {key: float((grads[key] - alone[key]).abs().max()) for key in alone}
+            worst = max(apart, key=lambda key: apart[key])
+            print(kind, name, "losses apart", max(abs(a - b) for a, b in zip(losses, cut, strict=True)), "gradients apart", worst, apart[worst])
+            assert max(abs(a - b) for a, b in zip(losses, cut, strict=True)) < 1e-5, (kind, name, losses, cut)
+            assert apart[worst] < 1e-5, (kind, name, worst, apart[worst])
+
+
+def one_rank_blind(samples: Samples) -> None:
+    """The second rank's rows have no picture at all."""
+    config = replace(CONFIG, jitter=NO_JITTER, steps=2)
+    rows = next(DrawOrder(samples.weight, 8, 0))
+    seen = samples.frame_index.copy()
+    seen[rows[4:]] = -1
+    ahead = samples.next_frame_index.copy()
+    ahead[rows[4:]] = -1
+    blind = replace(samples, frame_index=seen, next_frame_index=ahead)
+    one, two = fit(model(), blind, config).curves, fit(model(), blind, config, plan=ParallelPlan()).curves
+    assert all(abs(a["loss"] - b["loss"]) < 1e-5 for a, b in zip(one, two, strict=True)), (one, two)
+
+
+def bf16_and_options(samples: Samples) -> None:
+    config = replace(CONFIG, precision="bf16", recompute=True)
+    one, two = fit(model(), samples, config).curves, fit(model(), samples, config, plan=ParallelPlan()).curves
+    assert all(abs(a["loss"] - b["loss"]) < 2e-2 for a, b in zip(one, two, strict=True)), (one, two)
+
+
+def goes_on_with_another_world(samples: Samples, folder: Path) -> None:
+    """From a snapshot of one cut another goes on with the same samples; and one process, in the test itself."""
+    config = replace(CONFIG, steps=6)
+    whole = fit(model(), samples, config).curves
+
+    for start in ("shard", "tensor"):  # the end of these runs is forgotten: their last snapshot is of step 4
+        fit(model(), samples, config, plan=PLANS[start], snapshots=SnapshotConfig(folder=folder / start, every_steps=4, keep=1))
+    for start, plan in (("shard", "tensor"), ("tensor", "shard"), ("shard", "replicate")):
+        result: FitResult = fit(model(), samples, config, plan=PLANS[plan], snapshots=SnapshotConfig(folder=folder / start, keep=1))
+        assert [row["step"] for row in result.curves] == [1, 2, 3, 4, 5, 6]
+        assert result.seconds["restart"] > 0  # it did go on, and not begin
+        apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(whole, result.curves, strict=True))
+        assert apart < 1e-4, (start, plan, apart)
+
+
+def replicas_are_compared(samples: Samples) -> None:
+    config = replace(CONFIG, faults=FaultPolicy(check_every=1))
+    fit(model(), samples, config, plan=PLANS["replicate"])
+    ranks = Ranks.join(PLANS["replicate"], "cpu")
+    learner = Learner(model(), config, ranks, "cpu")
+    named = list(learner.model.state_dict().items())
+    ranks.check_replicas(named)
+    if dist.get_rank() == 1:
+        local(dict(named)["action.mlp.0.bias"]).view(torch.int32)[3] ^= 1  # one bit
+    try:
+        ranks.check_replicas(named)
+    except ReplicasDiffer as error:
+        assert "action.mlp.0.bias" in str(error) and "road" not in str(error), error
+    else:
+        raise AssertionError("a flipped bit was not seen")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    dist.init_process_group("gloo")
+    data = steering_samples()
+    equal_to_one(data)
+    one_rank_blind(data)
+    bf16_and_options(data)
+    replicas_are_compared(data)
+    goes_on_with_another_world(data, folder)
+    print(f"rank {os.environ['RANK']} ok")
+    dist.destroy_process_group()
