@@ -115,5 +115,6 @@ def look(model: DrivingModel, batch: Batch, *, thought: bool = True) -> tuple[Mo
         instruction_ids=batch.instruction_ids,
         thought_ids=batch.thought_ids if thought else None,
         controls=batch.controls * batch.controls_valid[..., None],
+        controls_valid=batch.controls_valid,
     )
     return inputs, latents[batch.next_row].detach()

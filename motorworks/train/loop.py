@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from motorworks.models.config import ModelConfig
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
 from motorworks.train.batch import Batch, draw_order, gather, look
 from motorworks.train.fit_config import FitConfig, LossWeights
-from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, RoadLoss, WorldLoss
+from motorworks.train.head_losses import head_losses
+from motorworks.train.losses import LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import learning_rate, optimisers
 from motorworks.train.samples import Samples
 
@@ -44,7 +46,9 @@ def fit(
     if threads is not None:
         torch.set_num_threads(threads)
     model.to(device).train()
-    thinking, quick = ([*_losses(weights), *extra_losses] for weights in (config.losses, replace(config.losses, language=0.0, reasoned=0.0)))
+    quiet = replace(config.losses, language=0.0, reasoned=0.0)
+    thinking, quick = ([*_losses(weights, model.config), *extra_losses] for weights in (config.losses, quiet))
+    measure_controls(model, samples)
     steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
     order = draw_order(samples.weight, config.batch_size, config.seed)
     generator = np.random.default_rng([config.seed, 1])
@@ -74,10 +78,19 @@ def fit(
     return _result(model, config, curves, busy_s=busy_s, data_s=data_s, wall_s=time.perf_counter() - start)
 
 
-def _losses(weights: LossWeights) -> list[tuple[float, Loss]]:
+def measure_controls(model: DrivingModel, samples: Samples) -> None:
+    """Before a model's first training: what its heads normalise controls by. Later runs keep it, for its words mean that."""
+    fresh = [scale for scale in model.knot_scales() if not int(scale.measured)]
+    if fresh and samples.controls_valid.any():
+        controls, valid = torch.from_numpy(samples.controls), torch.from_numpy(samples.controls_valid)
+        for scale in fresh:
+            scale.measure(controls.to(scale.mean.device), valid.to(scale.mean.device))
+
+
+def _losses(weights: LossWeights, model: ModelConfig) -> list[tuple[float, Loss]]:
     every: list[tuple[float, Loss]] = [
-        (weights.action, ActionLoss()),
-        (weights.reasoned, ActionLoss(reasoned=True)),
+        *((weights.action, loss) for loss in head_losses(model)),
+        *((weights.reasoned, loss) for loss in head_losses(model, reasoned=True)),
         (weights.language, LanguageLoss()),
         (weights.world, WorldLoss()),
         (weights.road, RoadLoss()),
