@@ -81,12 +81,15 @@ class KnotScale(nn.Module):
         self.register_buffer("spread", torch.ones(config.num_knots, 2))
         self.register_buffer("measured", torch.zeros((), dtype=torch.int64))  # how many samples
         self.register_buffer("steps", torch.tensor([min(round(time / DT_S), NUM_STEPS - 1) for time in config.knot_times_s]), persistent=False)
-        self.register_buffer("knots", torch.from_numpy(knot_matrix(config.knot_times_s)), persistent=False)
+        matrix = knot_matrix(config.knot_times_s)
+        self.register_buffer("knots", torch.from_numpy(matrix), persistent=False)
+        # the nearest knots, not the controls at their times: 0.02 m after 3 s instead of 0.3 m (docs/ablations.md)
+        self.register_buffer("nearest", torch.from_numpy(np.linalg.pinv(matrix)), persistent=False)
 
     @torch.no_grad()
     def measure(self, controls: Float[Tensor, "num 64 2"], valid: Bool[Tensor, "num 64"], *, least: float = 0.02) -> None:
         """Takes mean and spread from samples; a spread below `least` would blow up noise."""
-        at, counts = controls[:, self.steps], valid[:, self.steps, None].to(controls)
+        at, counts = self._knots(controls, valid), valid[:, self.steps, None].to(controls)
         num = counts.sum(dim=0).clamp(min=1)
         self.mean.copy_((at * counts).sum(dim=0) / num)
         self.spread.copy_((((at - self.mean) ** 2 * counts).sum(dim=0) / num).sqrt().clamp(min=least))
@@ -94,10 +97,13 @@ class KnotScale(nn.Module):
 
     def encode(self, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> tuple[Float[Tensor, "b knot 2"], Bool[Tensor, "b knot"]]:
         """Knots, and which of them were driven; where the future ends, the last control is held."""
-        last = (valid.sum(dim=1, keepdim=True) - 1).clamp(min=0)
-        at = controls.gather(1, torch.minimum(self.steps[None], last)[..., None].expand(-1, -1, 2))
-        return (at - self.mean) / self.spread, valid[:, self.steps]
+        return (self._knots(controls, valid) - self.mean) / self.spread, valid[:, self.steps]
 
     def decode(self, knots: Float[Tensor, "*batch knot 2"]) -> Float[Tensor, "*batch 64 2"]:
         """Controls at the 64 steps."""
         return ((knots * self.spread + self.mean).transpose(-1, -2) @ self.knots).transpose(-1, -2)
+
+    def _knots(self, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> Float[Tensor, "b knot 2"]:
+        last = (valid.sum(dim=1, keepdim=True) - 1).clamp(min=0)
+        held = torch.minimum(torch.arange(NUM_STEPS, device=valid.device)[None], last)
+        return (controls.gather(1, held[..., None].expand(-1, -1, 2)).transpose(1, 2) @ self.nearest).transpose(1, 2)

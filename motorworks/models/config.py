@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 BACKBONES = ("llama-random", "smollm2-135m")
 ACTION_HEADS = ("proposals", "tokens", "flow")
+THINKING = ("off", "latent", "text")  # models.reasoning
 SMOLLM2 = {"dim": 576, "depth": 30, "heads": 9, "kv_heads": 3, "mlp_dim": 1536}  # its published shape
 
 
@@ -35,6 +36,9 @@ class ModelConfig:
     num_thought: int = 16
     num_vocab: int = 75
     num_road: int = 49
+    pad_id: int = 0
+    begin_id: int = 1
+    end_id: int = 2
     foresight_steps: int = 5  # 10 Hz steps the world head looks ahead at a time
     foresight_horizons: int = 1  # how many such times, each from what it foresaw before
     action_head: str = "proposals"  # the one that drives; "proposals" with num_proposals=1 is plain L1 regression
@@ -44,6 +48,8 @@ class ModelConfig:
     flow_depth: int = 2
     flow_steps: int = 5
     flow_insulated: bool = True  # its gradient stops before the backbone
+    latent_thoughts: int = 0  # learned vectors that may stand in a thought's place; 0: this model has none
+    thought_gate: bool = False  # learns whether thinking pays
     backbone: str = "llama-random"
 
     def __post_init__(self) -> None:
@@ -61,6 +67,8 @@ class ModelConfig:
             raise ValueError(f"action_head and extra_heads {self.action_heads} must be different ones of {ACTION_HEADS}")
         if self.token_bins < 3 or self.flow_dim % 4 or min(self.flow_dim, self.flow_depth, self.flow_steps) < 1:
             raise ValueError(f"token_bins must be at least 3, flow_dim a multiple of 4, flow_depth and flow_steps at least 1: {self}")
+        if self.latent_thoughts < 0:
+            raise ValueError(f"latent_thoughts {self.latent_thoughts} must not be negative; 0 leaves them out")
         if not 1 <= self.foresight_horizons <= 4:
             raise ValueError(f"foresight_horizons {self.foresight_horizons} must be in 1..4: samples know four frames ahead (train.samples)")
 

@@ -52,6 +52,8 @@ class ModelOutput:
     later_latents: Float[Tensor, "b later l c"] | None = None  # further ahead, with foresight_horizons above 1
     answers: Mapping[str, Answer] = field(default_factory=dict)  # of every head
     reasoned_answers: Mapping[str, Answer] = field(default_factory=dict)
+    latent_answers: Mapping[str, Answer] = field(default_factory=dict)  # after thoughts without words
+    gate: Float[Tensor, " b"] | None = None  # logit of "thinking makes the better plan"
 
 
 class DrivingModel(nn.Module):
@@ -74,6 +76,10 @@ class DrivingModel(nn.Module):
         self.beside = nn.ModuleDict({name: make_action_head(name, config) for name in config.extra_heads})
         self.world = WorldHead(config)
         self.road = nn.Linear(config.dim, config.num_road)
+        if config.latent_thoughts:
+            self.muse_MD = nn.Parameter(torch.randn(config.latent_thoughts, config.dim) * 0.2)
+        if config.thought_gate:
+            self.gate = nn.Linear(config.dim, 1)
         if pretrained and config.backbone == "smollm2-135m":
             load_smollm2(self.backbone)
 
@@ -151,7 +157,8 @@ class DrivingModel(nn.Module):
         if batch.thought_ids is not None:
             again = self.act_2D[1:].expand(len(embeds), 1, -1)
             embeds = torch.cat([embeds, self.word(batch.thought_ids), again], dim=1)
-        hidden, memory = self._read(embeds, remember=any(head.needs_memory for head in self.action_heads.values()))
+        remember = self.config.latent_thoughts > 0 or any(head.needs_memory for head in self.action_heads.values())
+        hidden, memory = self._read(embeds, remember=remember)
         state = hidden[:, num_plan - 1]
         answers = self._answer(hidden[:, :num_plan], first_tokens(memory, num_plan), batch)
         plan = answers[self.config.action_head]
@@ -164,10 +171,19 @@ class DrivingModel(nn.Module):
             out["reasoned_answers"] = self._answer(hidden, memory, batch)
             reasoned = out["reasoned_answers"][self.config.action_head]
             out["reasoned_controls"], out["reasoned_logits"] = reasoned.controls, reasoned.logits
+            if self.config.latent_thoughts:
+                out["latent_answers"] = self._answer_latent(hidden[:, :num_plan], first_tokens(memory, num_plan), batch)
+            if self.config.thought_gate:
+                out["gate"] = self.gate(state.detach())[:, 0]
         return ModelOutput(**out)
 
     def _read(self, embeds: Float[Tensor, "b token d"], *, remember: bool) -> tuple[Float[Tensor, "b token d"], Memory]:
         return self.backbone.go_on(embeds) if remember else (self.backbone(embeds), ())
+
+    def _answer_latent(self, states: Float[Tensor, "b token d"], memory: Memory, batch: ModelInput) -> dict[str, Answer]:
+        embeds = torch.cat([self.muse_MD, self.act_2D[1:]]).expand(len(states), -1, -1)
+        more, memory = self.backbone.go_on(embeds, memory)
+        return self._answer(torch.cat([states, more], dim=1), memory, batch)
 
     def _answer(self, states: Float[Tensor, "b token d"], memory: Memory, batch: ModelInput) -> dict[str, Answer]:
         """What every head says when it is taught, or what the one that drives plans."""

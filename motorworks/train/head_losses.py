@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from motorworks.datatypes.trajectory import DT_S, NUM_STEPS
 from motorworks.models.action_head import Answer
 from motorworks.models.config import ModelConfig
-from motorworks.models.driving_model import ModelOutput
+from motorworks.models.driving_model import ModelOutput, best_proposal
+from motorworks.tokens.text import PAD_ID
 from motorworks.train.batch import Batch
 from motorworks.train.losses import ActionLoss, Loss, Parts
 
@@ -74,6 +76,50 @@ class FlowLoss:
         return flow + score, {"reasoned_flow" if self.reasoned else "flow": flow.detach(), **{f"flow_{name}": value for name, value in parts.items()}}
 
 
+@dataclass(frozen=True, kw_only=True)
+class LatentLoss:
+    """What plans after words are held against, for plans after thoughts without words."""
+
+    of: tuple[Loss, ...]  # losses of reasoned plans
+
+    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+        if not output.latent_answers:
+            raise ValueError("the latent loss needs a model with latent_thoughts above 0, and thought_ids in its input")
+        plan = next(iter(output.latent_answers.values()))  # of the head that drives
+        output = replace(output, reasoned_controls=plan.controls, reasoned_logits=plan.logits, reasoned_answers=output.latent_answers)
+        total, parts = torch.zeros((), device=batch.controls.device), {}
+        for loss in self.of:
+            value, named = loss(output, batch)
+            total, parts = total + value, parts | {name.replace("reasoned", "latent"): part for name, part in named.items()}
+        return total, parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateLoss:
+    """Cross-entropy of the gate: did the plan after the (true) thought come nearer than the fast one? Only where a thought is known."""
+
+    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+        if output.gate is None or output.controls is None or output.reasoned_controls is None:
+            raise ValueError("the gate loss needs a model with thought_gate, a head that plans in training (proposals, flow), and thought_ids")
+        fast, reasoned = (
+            _chosen_error(controls, logits, batch)
+            for controls, logits in ((output.controls, output.logits), (output.reasoned_controls, output.reasoned_logits))
+        )
+        counted = (batch.thought_ids != PAD_ID).any(dim=1) & batch.controls_valid.any(dim=1)
+        pays = (reasoned < fast).float()
+        each = F.binary_cross_entropy_with_logits(output.gate.float(), pays, reduction="none")
+        loss = (each * counted).sum() / counted.sum().clamp(min=1)
+        return loss, {"gate": loss.detach(), "thinking_pays_frac": (pays * counted).sum() / counted.sum().clamp(min=1)}
+
+
+def _chosen_error(controls: Tensor, logits: Tensor | None, batch: Batch) -> Float[Tensor, " b"]:
+    """L1 of the likeliest plan over what was driven of the first 3 s."""
+    assert logits is not None
+    best = best_proposal(controls.detach().float(), logits)[:, :30]
+    valid = batch.controls_valid[:, :30, None].float()
+    return ((best - batch.controls[:, :30]).abs() * valid).sum(dim=(1, 2)) / valid.sum(dim=(1, 2)).clamp(min=1)
+
+
 def head_losses(config: ModelConfig, *, reasoned: bool = False) -> list[Loss]:
     """One loss for each action head of a model."""
     kinds: dict[str, Callable[..., Loss]] = {"proposals": ProposalLoss, "tokens": TokenLoss, "flow": FlowLoss}
@@ -89,5 +135,9 @@ def _answer(output: ModelOutput, head: str, reasoned: bool) -> Answer:
 
 
 def _plan_loss(answer: Answer, output: ModelOutput, batch: Batch, *, reasoned: bool) -> tuple[Float[Tensor, ""], Parts]:
-    of = {"reasoned_controls": answer.controls, "reasoned_logits": answer.logits} if reasoned else {"controls": answer.controls, "logits": answer.logits}
+    of = (
+        {"reasoned_controls": answer.controls, "reasoned_logits": answer.logits}
+        if reasoned
+        else {"controls": answer.controls, "logits": answer.logits}
+    )
     return ActionLoss(reasoned=reasoned)(replace(output, **of), batch)

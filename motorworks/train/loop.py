@@ -12,7 +12,7 @@ from motorworks.models.config import ModelConfig
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
 from motorworks.train.batch import Batch, draw_order, gather, look
 from motorworks.train.fit_config import FitConfig, LossWeights
-from motorworks.train.head_losses import head_losses
+from motorworks.train.head_losses import GateLoss, LatentLoss, head_losses
 from motorworks.train.losses import LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import learning_rate, optimisers
 from motorworks.train.samples import Samples
@@ -46,19 +46,20 @@ def fit(
     if threads is not None:
         torch.set_num_threads(threads)
     model.to(device).train()
-    quiet = replace(config.losses, language=0.0, reasoned=0.0)
+    quiet = replace(config.losses, language=0.0, reasoned=0.0, latent=0.0, gate=0.0)
     thinking, quick = ([*_losses(weights, model.config), *extra_losses] for weights in (config.losses, quiet))
     measure_controls(model, samples)
     steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
     order = draw_order(samples.weight, config.batch_size, config.seed)
     generator = np.random.default_rng([config.seed, 1])
+    num_later = model.config.foresight_horizons - 1 if config.losses.world > 0 else 0
     curves: list[dict[str, float]] = []
     since: list[dict[str, float]] = []
     busy_s = data_s = 0.0
     start = time.perf_counter()
     for step in range(config.steps):
         before = time.perf_counter()
-        batch = gather(samples, next(order), config.jitter, generator, world=config.losses.world > 0)
+        batch = gather(samples, next(order), config.jitter, generator, world=config.losses.world > 0, num_later=num_later)
         batch = _to(batch, device)
         ready = time.perf_counter()
         lr = learning_rate(step, steps=config.steps, lr=config.lr, warmup_frac=config.warmup_frac, final_frac=config.final_lr_frac)
@@ -91,6 +92,8 @@ def _losses(weights: LossWeights, model: ModelConfig) -> list[tuple[float, Loss]
     every: list[tuple[float, Loss]] = [
         *((weights.action, loss) for loss in head_losses(model)),
         *((weights.reasoned, loss) for loss in head_losses(model, reasoned=True)),
+        (weights.latent, LatentLoss(of=tuple(head_losses(model, reasoned=True)))),
+        (weights.gate, GateLoss()),
         (weights.language, LanguageLoss()),
         (weights.world, WorldLoss()),
         (weights.road, RoadLoss()),
@@ -99,7 +102,7 @@ def _losses(weights: LossWeights, model: ModelConfig) -> list[tuple[float, Loss]
 
 
 def _thinks(weights: LossWeights) -> bool:
-    return weights.language + weights.reasoned > 0
+    return weights.language + weights.reasoned + weights.latent + weights.gate > 0
 
 
 def _to(batch: Batch, device: str) -> Batch:
@@ -119,9 +122,9 @@ def _step(
 ) -> dict[str, float]:
     """One update; the row of the curve. Raises before the weights are touched if anything is not finite."""
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"):
-        inputs, next_latents = look(model, batch, thought=thought)
+        inputs, ahead = look(model, batch, thought=thought)
         output = model(inputs)
-    batch = replace(batch, next_latents=next_latents)
+    batch = replace(batch, next_latents=ahead[:, 0], later_latents=ahead[:, 1:])
     total, parts = torch.zeros((), device=device), {}
     for weight, loss in losses:
         value, named = loss(output, batch)
