@@ -16,6 +16,7 @@ from motorworks.factory.step import RecipeOptions, Step
 from motorworks.models.config import ModelConfig, family
 from motorworks.train.fit_config import FitConfig, LossWeights
 
+MEMBER = "pico"
 SEEDS = (1, 2)
 NUM_RECORDINGS = 128  # 8 s each
 NUM_SCENARIOS = 24
@@ -34,7 +35,7 @@ def ablations(options: RecipeOptions) -> tuple[Step, ...]:
 
 def heads(options: RecipeOptions) -> Step:
     """Proposals, tokens, flow, and flow beside tokens."""
-    shape = family("nano")
+    shape = family(MEMBER)
     shapes = {
         "proposals": shape,
         "tokens": replace(shape, action_head="tokens"),
@@ -53,20 +54,20 @@ def world(options: RecipeOptions) -> Step:
         for name, weight in (("off", 0.0), ("on", 0.5)):
             look = replace(PRETRAIN, losses=replace(SEEING, world=weight))
             tune = replace(SFT, losses=replace(SPEAKING, world=weight / 5))
-            arms[f"{name}_{times}x"] = _train(options, "world", f"{name}_{times}x", family("nano"), share=share, pretrain=look, sft=tune)
+            arms[f"{name}_{times}x"] = _train(options, "world", f"{name}_{times}x", family(MEMBER), share=share, pretrain=look, sft=tune)
     pairs = tuple((f"on_{times}x", f"off_{times}x") for times in (1, 2, 4))
     return _judge("world", "World head", "Does foreseeing help, and does it help more with more clips?", arms, pairs=pairs)
 
 
 def vision(options: RecipeOptions) -> Step:
     """Vision tokens of an image."""
-    arms = {f"{num}_tokens": _train(options, "vision", f"{num}_tokens", replace(family("nano"), latents_per_frame=num)) for num in (4, 8, 16)}
+    arms = {f"{num}_tokens": _train(options, "vision", f"{num}_tokens", replace(family(MEMBER), latents_per_frame=num)) for num in (4, 8, 16)}
     return _judge("vision", "Vision tokens", "How many tokens of an image does driving need?", arms)
 
 
 def thoughts(options: RecipeOptions) -> Step:
     """One model that drives without a thought, with thoughts in words, without words, and when its gate says so."""
-    shape = replace(family("nano"), latent_thoughts=4, thought_gate=True)
+    shape = replace(family(MEMBER), latent_thoughts=4, thought_gate=True)
     tune = replace(SFT, losses=replace(SPEAKING, reasoned=0.5, latent=0.5, gate=0.1), think_every=1)
     models = _train(options, "thoughts", "thinker", shape, sft=tune)
     thinking = {"text": "text", "latent": "latent", "adaptive_text": "text"}

@@ -19,11 +19,13 @@ MU = 30.0
 
 
 class TokenHead(nn.Module):
-    """Trained by teacher forcing from ACT on; K plans are decoded with cached keys and values, the first greedily, the others
-    sampled with noise that is drawn once: the same seen gives the same plans. The logit of a plan is its log-probability."""
+    """Trained by teacher forcing from ACT on; K plans are decoded with cached keys and values. The first takes the median of every token's
+    distribution (the most likely bin would favour wide bins: 1.4 times the error, docs/ablations.md), the others are sampled with noise
+    that is drawn once, so that the same seen gives the same plans. The logit of a plan is its log-density in normalised controls."""
 
     needs_memory = True
     gumbel: Tensor
+    log_width_V: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -36,8 +38,9 @@ class TokenHead(nn.Module):
         self.usual_SV = nn.Parameter(torch.zeros(self.num_tokens, config.token_bins))  # what is usual at each place
         uniform = torch.rand((config.num_proposals, self.num_tokens, config.token_bins), generator=torch.Generator().manual_seed(0))
         gumbel = -(-uniform.clamp(1e-9, 1 - 1e-7).log()).log()
-        gumbel[0] = 0.0
         self.register_buffer("gumbel", gumbel, persistent=False)
+        edges = _expand(torch.linspace(-1, 1, config.token_bins + 1)) * REACH
+        self.register_buffer("log_width_V", edges.diff().log(), persistent=False)
 
     def encode(self, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> tuple[Int64[Tensor, "b token"], Bool[Tensor, "b token"]]:
         """Token ids, and which of them were driven."""
@@ -59,23 +62,25 @@ class TokenHead(nn.Module):
         return Answer(token_logits=self.speak(states) + self.usual_SV, tokens=ids, token_valid=known)
 
     def plan(self, seen: Seen) -> Plan:
-        """K plans and their log-probabilities."""
+        """K plans and their log-densities."""
         ids, score = self.sample(seen)
         return self.decode(ids), score
 
     def sample(self, seen: Seen) -> tuple[Int64[Tensor, "b k token"], Float[Tensor, "b k"]]:
-        """Token ids of K plans and their log-probabilities, decoded token by token."""
+        """Token ids of K plans and their log-densities, decoded token by token."""
         num = self.num_proposals
         memory: Memory = tuple((key.repeat_interleave(num, 0), value.repeat_interleave(num, 0)) for key, value in seen.memory)
         state = seen.state.repeat_interleave(num, 0)
         ids, score = [], torch.zeros(len(state), device=state.device)
         for place in range(self.num_tokens):
             chance = (self.speak(state) + self.usual_SV[place]).float().log_softmax(-1)
-            noise = self.gumbel[:, place].repeat(len(seen.state), 1)  # the highest of logits plus Gumbel noise is a sample (Gumbel 1954)
-            ids.append((chance + noise).argmax(-1))
-            score = score + chance.gather(1, ids[-1][:, None])[:, 0]
+            noise = self.gumbel[:, place].repeat(len(seen.state), 1)
+            word = (chance + noise).argmax(-1)  # the highest of logits plus Gumbel noise is a sample (Gumbel 1954)
+            word[::num] = (chance[::num].exp().cumsum(-1) < 0.5).sum(-1).clamp(max=self.num_bins - 1)
+            score = score + (chance - self.log_width_V).gather(1, word[:, None])[:, 0]
+            ids.append(word)
             if place + 1 < self.num_tokens:
-                states, memory = seen.backbone.go_on(self._embed(ids[-1][:, None], place), memory)
+                states, memory = seen.backbone.go_on(self._embed(word[:, None], place), memory)
                 state = states[:, 0]
         return torch.stack(ids, dim=1).unflatten(0, (-1, num)), score.unflatten(0, (-1, num))
 
