@@ -22,6 +22,11 @@ _STATE = ("latents", "latents_valid", "ego", "instruction_ids")
 
 def export_graphs(model: DrivingModel, out_dir: Path) -> dict[str, Path]:
     """Writes vision.onnx, plan.onnx and think.onnx with batch one (what a vehicle runs), each checked and in one file."""
+    if model.config.action_head != "proposals":
+        raise ValueError(
+            f"the action head {model.config.action_head!r} decodes in a loop and cannot be exported yet: "
+            "distil into a model with action_head='proposals' (its plan is one graph)"
+        )
     out_dir.mkdir(parents=True, exist_ok=True)
     training = model.training
     model.eval()

@@ -7,6 +7,7 @@ without any event has no spread either: its upper end is the exact Poisson limit
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -88,6 +89,25 @@ def paired_rows(a: Sequence[Sequence[Score]], b: Sequence[Sequence[Score]], *, n
             mean, low, high = paired_difference(first, second, seed=seed)
             rows.append({"a": names[0], "b": names[1], "metric": metric, "mean": mean, "low": low, "high": high, "num": len(both)})
     return rows
+
+
+def mean_scores(runs: Sequence[Sequence[Sequence[Score]]]) -> list[list[Score]]:
+    """Of several runs over the same scenarios, `runs[run][scenario]`: the mean of each metric in each scenario, valid where it is in all."""
+    if len({len(run) for run in runs}) != 1:
+        raise ValueError(f"runs over {[len(run) for run in runs]} scenarios: a mean needs one run or more, over the same ones")
+    means = []
+    for of_scenario in zip(*runs, strict=True):
+        found = [(score, [_find(other, score.metric) for other in of_scenario]) for score in of_scenario[0]]
+        means.append([_mean_score(score, [other for other in others if other is not None], len(runs)) for score, others in found])
+    return means
+
+
+def _mean_score(first: Score, scores: Sequence[Score], num: int) -> Score:
+    """Rates weigh by their distance, so that events and distances are summed."""
+    weight = sum(score.weight for score in scores)
+    total = sum(score.value * (score.weight if first.is_rate else weight / len(scores)) for score in scores)
+    valid = len(scores) == num and all(score.valid for score in scores)
+    return replace(first, value=total / weight if weight > 0 else first.value, weight=weight / num, valid=valid)
 
 
 def _find(scores: Sequence[Score], metric: str) -> Score | None:

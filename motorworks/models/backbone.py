@@ -6,15 +6,21 @@ from typing import Protocol
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaModel
+from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, LlamaModel
 
 from motorworks.models.config import ModelConfig
+
+Memory = tuple[tuple[Tensor, Tensor], ...]  # of each layer: keys and values [batch, kv_head, token, head_dim]
 
 
 class Backbone(Protocol):
     """Embeddings in, causal hidden states of the same shape out."""
 
     def __call__(self, embeds: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]: ...
+
+    def go_on(self, embeds: Float[Tensor, "batch token dim"], memory: Memory = ()) -> tuple[Float[Tensor, "batch token dim"], Memory]:
+        """The states of what follows a remembered sequence, and the memory of both; gradients flow through the memory."""
+        ...
 
 
 class LlamaBackbone(nn.Module):
@@ -44,6 +50,17 @@ class LlamaBackbone(nn.Module):
 
     def forward(self, embeds: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
         return self.decoder(inputs_embeds=embeds, use_cache=False).last_hidden_state
+
+    def go_on(self, embeds: Float[Tensor, "batch token dim"], memory: Memory = ()) -> tuple[Float[Tensor, "batch token dim"], Memory]:
+        """The states of what follows a remembered sequence, and the memory of both; `memory` itself is left as it was."""
+        cache = DynamicCache(memory or None)
+        states = self.decoder(inputs_embeds=embeds, past_key_values=cache, use_cache=True).last_hidden_state
+        return states, tuple((layer[0], layer[1]) for layer in cache)
+
+
+def first_tokens(memory: Memory, num: int) -> Memory:
+    """What was remembered of the first `num` tokens."""
+    return tuple((key[:, :, :num], value[:, :, :num]) for key, value in memory)
 
 
 def load_smollm2(backbone: LlamaBackbone) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 BACKBONES = ("llama-random", "smollm2-135m")
+ACTION_HEADS = ("proposals", "tokens", "flow")
+THINKING = ("off", "latent", "text")  # models.reasoning
 SMOLLM2 = {"dim": 576, "depth": 30, "heads": 9, "kv_heads": 3, "mlp_dim": 1536}  # its published shape
 
 
@@ -34,7 +36,20 @@ class ModelConfig:
     num_thought: int = 16
     num_vocab: int = 75
     num_road: int = 49
-    foresight_steps: int = 5  # 10 Hz steps the world head looks ahead
+    pad_id: int = 0
+    begin_id: int = 1
+    end_id: int = 2
+    foresight_steps: int = 5  # 10 Hz steps the world head looks ahead at a time
+    foresight_horizons: int = 1  # how many such times, each from what it foresaw before
+    action_head: str = "proposals"  # the one that drives; "proposals" with num_proposals=1 is plain L1 regression
+    extra_heads: tuple[str, ...] = ()  # trained beside it
+    token_bins: int = 128  # of the head "tokens"
+    flow_dim: int = 64  # of the head "flow": its width, blocks and Euler steps
+    flow_depth: int = 2
+    flow_steps: int = 5
+    flow_insulated: bool = True  # its gradient stops before the backbone
+    latent_thoughts: int = 0  # learned vectors that may stand in a thought's place; 0: this model has none
+    thought_gate: bool = False  # learns whether thinking pays
     backbone: str = "llama-random"
 
     def __post_init__(self) -> None:
@@ -48,6 +63,19 @@ class ModelConfig:
             raise ValueError(f"patch {self.patch} must be a power of two from 4 up that divides {self.height_px}x{self.width_px}")
         if len(self.knot_times_s) < 2 or list(self.knot_times_s) != sorted(set(self.knot_times_s)):
             raise ValueError(f"knot_times_s must be at least two increasing times: {self.knot_times_s}")
+        if any(name not in ACTION_HEADS for name in self.action_heads) or len(set(self.action_heads)) < len(self.action_heads):
+            raise ValueError(f"action_head and extra_heads {self.action_heads} must be different ones of {ACTION_HEADS}")
+        if self.token_bins < 3 or self.flow_dim % 4 or min(self.flow_dim, self.flow_depth, self.flow_steps) < 1:
+            raise ValueError(f"token_bins must be at least 3, flow_dim a multiple of 4, flow_depth and flow_steps at least 1: {self}")
+        if self.latent_thoughts < 0:
+            raise ValueError(f"latent_thoughts {self.latent_thoughts} must not be negative; 0 leaves them out")
+        if not 1 <= self.foresight_horizons <= 4:
+            raise ValueError(f"foresight_horizons {self.foresight_horizons} must be in 1..4: samples know four frames ahead (train.samples)")
+
+    @property
+    def action_heads(self) -> tuple[str, ...]:
+        """The action heads, the one that drives first."""
+        return (self.action_head, *self.extra_heads)
 
     @property
     def num_knots(self) -> int:

@@ -6,22 +6,25 @@ The fast plan is read at ACT and cannot see the thought; the reasoned plan is re
 Legend: B batch, F frames, L latents, C latent channels, D width, T time, K proposals.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
-from motorworks.models.backbone import LlamaBackbone, load_smollm2
+from motorworks.models.action_head import ActionHead, Answer, KnotScale, Plan, Seen
+from motorworks.models.backbone import LlamaBackbone, Memory, first_tokens, load_smollm2
 from motorworks.models.config import ModelConfig
-from motorworks.models.heads import ActionHead, WorldHead
+from motorworks.models.heads import WorldHead, make_action_head
 from motorworks.models.vision import Vision, stem_widths
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInput:
-    """One batch. `latents` may stand in for `images` (seen before); `controls` feed the world head only."""
+    """One batch. `latents` may stand in for `images` (seen before); `controls` are what was driven: the world head is asked what they lead
+    to, and with `controls_valid` the action heads are taught them."""
 
     ego: Float[Tensor, "b ego"]
     instruction_ids: Int64[Tensor, "b 8"]
@@ -30,6 +33,7 @@ class ModelInput:
     latents: Float[Tensor, "b f l c"] | None = None
     thought_ids: Int64[Tensor, "b 16"] | None = None  # None: the short sequence, no reasoned plan
     controls: Float[Tensor, "b 64 2"] | None = None  # None: the model's own best plan
+    controls_valid: Bool[Tensor, "b 64"] | None = None  # None: the heads plan instead of being taught
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +42,18 @@ class ModelOutput:
 
     latents: Float[Tensor, "b f l c"]  # with the learned "no image" where there is none
     state: Float[Tensor, "b d"]  # at ACT
-    controls: Float[Tensor, "b k 64 2"]
-    logits: Float[Tensor, "b k"]
+    controls: Float[Tensor, "b k 64 2"] | None  # of the head that drives; None where it was taught and did not plan (tokens)
+    logits: Float[Tensor, "b k"] | None
     next_latents: Float[Tensor, "b l c"]
     road: Float[Tensor, "b road"]  # read off the state; a lesson for the eye, nothing drives by it
     thought_logits: Float[Tensor, "b 16 vocab"] | None = None
     reasoned_controls: Float[Tensor, "b k 64 2"] | None = None
     reasoned_logits: Float[Tensor, "b k"] | None = None
+    later_latents: Float[Tensor, "b later l c"] | None = None  # further ahead, with foresight_horizons above 1
+    answers: Mapping[str, Answer] = field(default_factory=dict)  # of every head
+    reasoned_answers: Mapping[str, Answer] = field(default_factory=dict)
+    latent_answers: Mapping[str, Answer] = field(default_factory=dict)  # after thoughts without words
+    gate: Float[Tensor, " b"] | None = None  # logit of "thinking makes the better plan"
 
 
 class DrivingModel(nn.Module):
@@ -63,9 +72,14 @@ class DrivingModel(nn.Module):
         self.act_2D = nn.Parameter(torch.randn(2, config.dim) * 0.2)
         self.backbone = LlamaBackbone(config)
         self.speak = nn.Linear(config.dim, config.num_vocab)
-        self.action = ActionHead(config)
+        self.action = make_action_head(config.action_head, config)
+        self.beside = nn.ModuleDict({name: make_action_head(name, config) for name in config.extra_heads})
         self.world = WorldHead(config)
         self.road = nn.Linear(config.dim, config.num_road)
+        if config.latent_thoughts:
+            self.muse_MD = nn.Parameter(torch.randn(config.latent_thoughts, config.dim) * 0.2)
+        if config.thought_gate:
+            self.gate = nn.Linear(config.dim, 1)
         if pretrained and config.backbone == "smollm2-135m":
             load_smollm2(self.backbone)
 
@@ -87,16 +101,26 @@ class DrivingModel(nn.Module):
         act = self.act_2D[:1].expand(ego.shape[0], 1, -1)
         return torch.cat([seen, moved, self.word(instruction_ids), act], dim=1), latents_BFLC
 
+    @property
+    def action_heads(self) -> dict[str, ActionHead]:
+        """By name, the one that drives first."""
+        return dict(zip(self.config.action_heads, (self.action, *self.beside.values()), strict=True))
+
+    def knot_scales(self) -> Iterator[KnotScale]:
+        """The scales that are to be measured on training samples before the first step."""
+        return (module for module in self.modules() if isinstance(module, KnotScale))
+
     def plan_from_latents(
         self,
         latents: Float[Tensor, "b f l c"],
         latents_valid: Bool[Tensor, "b f"],
         ego: Float[Tensor, "b ego"],
         instruction_ids: Int64[Tensor, "b 8"],
-    ) -> tuple[Float[Tensor, "b k 64 2"], Float[Tensor, "b k"]]:
+    ) -> Plan:
         """The fast plan: normalised controls and logits of every proposal."""
         embeds, _ = self.prefix(latents, latents_valid, ego, instruction_ids)
-        return self.action(self.backbone(embeds)[:, -1])
+        states, memory = self._read(embeds, remember=self.action.needs_memory)
+        return self.action.plan(Seen(states=states, memory=memory, backbone=self.backbone))
 
     def think(
         self,
@@ -133,16 +157,41 @@ class DrivingModel(nn.Module):
         if batch.thought_ids is not None:
             again = self.act_2D[1:].expand(len(embeds), 1, -1)
             embeds = torch.cat([embeds, self.word(batch.thought_ids), again], dim=1)
-        hidden = self.backbone(embeds)
+        remember = self.config.latent_thoughts > 0 or any(head.needs_memory for head in self.action_heads.values())
+        hidden, memory = self._read(embeds, remember=remember)
         state = hidden[:, num_plan - 1]
-        controls, logits = self.action(state)
-        driven = batch.controls if batch.controls is not None else best_proposal(controls, logits)
-        out = {"latents": latents, "state": state, "controls": controls, "logits": logits}
-        out |= {"next_latents": self.world(latents[:, -1], state, driven), "road": self.road(state)}
+        answers = self._answer(hidden[:, :num_plan], first_tokens(memory, num_plan), batch)
+        plan = answers[self.config.action_head]
+        driven = batch.controls if batch.controls is not None else best_proposal(plan.controls, plan.logits)
+        ahead = self.world.look_ahead(latents[:, -1], state, driven)
+        out = {"latents": latents, "state": state, "controls": plan.controls, "logits": plan.logits, "answers": answers}
+        out |= {"next_latents": ahead[:, 0], "later_latents": ahead[:, 1:], "road": self.road(state)}
         if batch.thought_ids is not None:
             out["thought_logits"] = self.speak(hidden[:, num_plan : num_plan + self.config.num_thought])
-            out["reasoned_controls"], out["reasoned_logits"] = self.action(hidden[:, -1])
+            out["reasoned_answers"] = self._answer(hidden, memory, batch)
+            reasoned = out["reasoned_answers"][self.config.action_head]
+            out["reasoned_controls"], out["reasoned_logits"] = reasoned.controls, reasoned.logits
+            if self.config.latent_thoughts:
+                out["latent_answers"] = self._answer_latent(hidden[:, :num_plan], first_tokens(memory, num_plan), batch)
+            if self.config.thought_gate:
+                out["gate"] = self.gate(state.detach())[:, 0]
         return ModelOutput(**out)
+
+    def _read(self, embeds: Float[Tensor, "b token d"], *, remember: bool) -> tuple[Float[Tensor, "b token d"], Memory]:
+        return self.backbone.go_on(embeds) if remember else (self.backbone(embeds), ())
+
+    def _answer_latent(self, states: Float[Tensor, "b token d"], memory: Memory, batch: ModelInput) -> dict[str, Answer]:
+        embeds = torch.cat([self.muse_MD, self.act_2D[1:]]).expand(len(states), -1, -1)
+        more, memory = self.backbone.go_on(embeds, memory)
+        return self._answer(torch.cat([states, more], dim=1), memory, batch)
+
+    def _answer(self, states: Float[Tensor, "b token d"], memory: Memory, batch: ModelInput) -> dict[str, Answer]:
+        """What every head says when it is taught, or what the one that drives plans."""
+        seen = Seen(states=states, memory=memory, backbone=self.backbone)
+        if batch.controls is not None and batch.controls_valid is not None:
+            return {name: head.teach(seen, batch.controls, batch.controls_valid) for name, head in self.action_heads.items()}
+        controls, logits = self.action.plan(seen)
+        return {self.config.action_head: Answer(controls=controls, logits=logits)}
 
 
 def best_proposal(controls_BKT2: Float[Tensor, "b k 64 2"], logits_BK: Float[Tensor, "b k"]) -> Float[Tensor, "b 64 2"]:
@@ -166,7 +215,8 @@ def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -
     eye += config.vision_depth * (patches * layer + 2 * patches * patches * dim)
     queries = config.latents_per_frame
     eye += config.resampler_depth * (queries * (2 + 2 * config.vision_mlp_ratio) * dim * dim + patches * 2 * dim * dim + 2 * queries * patches * dim)
-    tokens = config.num_full_tokens if thought else config.num_plan_tokens
+    said = 2 * config.num_knots - 1 if "tokens" in config.action_heads else 0  # the flow expert is small beside the rest, and left out
+    tokens = (config.num_full_tokens + said if thought else config.num_plan_tokens) + said
     head_dim = config.dim // config.heads
     block = config.dim * config.dim * 2 + 2 * config.dim * head_dim * config.kv_heads + 3 * config.dim * config.mlp_dim
     words = config.depth * (tokens * block + tokens * tokens * config.dim)  # causal attention: half of 2 T^2 d

@@ -3,24 +3,20 @@
 Legend: B batch, D width, K proposals, T time, L latents, C latent channels.
 """
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from motorworks.datatypes.trajectory import DT_S, NUM_STEPS
-from motorworks.geometry.array import Array
+from motorworks.models.action_head import Answer, Plan, Seen, knot_matrix
 from motorworks.models.config import ModelConfig
+from motorworks.models.flow_head import FlowHead
+from motorworks.models.token_head import TokenHead
 
 
-def knot_matrix(times_s: tuple[float, ...]) -> Float[Array, "knot time"]:
-    """Linear interpolation from knots to the 64 steps as a matrix: `controls = knots @ matrix`; columns sum to one."""
-    steps_s = np.arange(NUM_STEPS) * DT_S
-    return np.stack([np.interp(steps_s, times_s, row) for row in np.eye(len(times_s))]).astype(np.float32)
+class ProposalHead(nn.Module):
+    """K proposals of normalised controls at knots, interpolated to 64 steps, and one logit each. With K = 1 it is plain L1 regression."""
 
-
-class ActionHead(nn.Module):
-    """K proposals of normalised controls at knots, interpolated to 64 steps, and one logit each."""
+    needs_memory = False
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -35,10 +31,22 @@ class ActionHead(nn.Module):
             last.bias[:num_controls] = apart.expand(-1, -1, config.num_knots).flatten()
             last.bias[num_controls:] = 0
 
-    def forward(self, state_BD: Float[Tensor, "b d"]) -> tuple[Float[Tensor, "b k 64 2"], Float[Tensor, "b k"]]:
-        out = self.mlp(state_BD)
+    def plan(self, seen: Seen) -> Plan:
+        """The proposals and their logits."""
+        out = self.mlp(seen.state)
         at_knots = out[:, : -self.num_proposals].reshape(-1, self.num_proposals, 2, self.num_knots)
         return (at_knots @ self.knots).transpose(2, 3), out[:, -self.num_proposals :]
+
+    def teach(self, seen: Seen, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> Answer:
+        """The same: it needs no hint."""
+        proposals, logits = self.plan(seen)
+        return Answer(controls=proposals, logits=logits)
+
+
+def make_action_head(name: str, config: ModelConfig) -> nn.Module:
+    """A head of config.ACTION_HEADS; it keeps the contract of ActionHead."""
+    kinds: dict[str, type[nn.Module]] = {"proposals": ProposalHead, "tokens": TokenHead, "flow": FlowHead}
+    return kinds[name](config)
 
 
 class WorldHead(nn.Module):
@@ -47,7 +55,7 @@ class WorldHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channel = config.vision_dim
-        self.steps = config.foresight_steps
+        self.steps, self.horizons = config.foresight_steps, config.foresight_horizons
         self.state = nn.Linear(config.dim, channel)
         self.controls = nn.Linear(2 * config.foresight_steps, channel)
         self.slot_LC = nn.Parameter(torch.zeros(config.latents_per_frame, channel))
@@ -64,3 +72,14 @@ class WorldHead(nn.Module):
         # The eye learns from this loss through the decoder's state only.
         latents_BLC = latents_BLC.detach()
         return latents_BLC + self.mlp(torch.cat([latents_BLC, context_BLC], dim=-1))
+
+    def look_ahead(
+        self, latents_BLC: Float[Tensor, "b l c"], state_BD: Float[Tensor, "b d"], controls_BT2: Float[Tensor, "b time 2"]
+    ) -> Float[Tensor, "b horizon l c"]:
+        """Latents 1, 2, … times `foresight_steps` ahead, each foreseen from the one before. No gradient runs back through the chain, so a
+        later step learns to go on from what is really foreseen ("pushforward", Brandstetter et al. 2022, arXiv 2202.03376)."""
+        found = []
+        for horizon in range(self.horizons):
+            latents_BLC = self(latents_BLC, state_BD, controls_BT2[:, horizon * self.steps :])
+            found.append(latents_BLC)
+        return torch.stack(found, dim=1)

@@ -7,15 +7,18 @@ from torch import Tensor
 
 from motorworks.geometry.array import Array
 from motorworks.models.driving_model import DrivingModel
+from motorworks.models.reasoning import Reasoner
 
 
 class TorchInfer:
-    """Runs a DrivingModel in inference mode, on the device the model is on. `threads` sets torch's count for this process."""
+    """Runs a DrivingModel in inference mode, on the device the model is on. `threads` sets torch's count for this process;
+    `thinking` (models.reasoning) says whether a plan is thought about first, `adaptive` lets the model choose when."""
 
-    def __init__(self, model: DrivingModel, *, threads: int | None = None) -> None:
+    def __init__(self, model: DrivingModel, *, threads: int | None = None, thinking: str = "off", adaptive: bool = False) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self.model = model.eval()
+        self.reasoner = Reasoner(model, mode=thinking, adaptive=adaptive)
         self.num_frames = model.config.num_frames
         self.frame_gap_steps = model.config.frame_gap_steps
 
@@ -33,7 +36,7 @@ class TorchInfer:
         instruction_ids: Int64[Array, "batch 8"],
     ) -> tuple[Float[Array, "batch proposal 64 2"], Float[Array, "batch proposal"]]:
         """Normalised controls of every proposal, and their logits."""
-        controls, logits = self.model.plan_from_latents(*map(self._tensor, (latents, latents_valid, ego, instruction_ids)))
+        controls, logits = self.reasoner.plan(*map(self._tensor, (latents, latents_valid, ego, instruction_ids)))
         return _numpy(controls), _numpy(logits)
 
     @torch.inference_mode()

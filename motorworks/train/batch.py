@@ -35,7 +35,9 @@ class Batch:
     curvature_scale_per_m: Float[Tensor, " b"]
     distance_scale_m: Float[Tensor, " b"]
     road: Float[Tensor, "b road"]  # NaN where nobody knows
-    next_latents: Float[Tensor, "b l c"] | None = None  # targets, filled by `look`
+    later_row: Int64[Tensor, "b later"] | None = None  # further ahead, for a model with foresight_horizons above 1
+    next_latents: Float[Tensor, "b l c"] | None = None  # targets: what `look` saw ahead
+    later_latents: Float[Tensor, "b later l c"] | None = None
 
 
 class DrawOrder:
@@ -84,24 +86,32 @@ class DrawOrder:
 
 
 def gather(
-    samples: Samples, index: Int64[Array, " b"], jitter: Jitter, generator: np.random.Generator, *, world: bool = True, mine: slice = slice(None)
+    samples: Samples,
+    index: Int64[Array, " b"],
+    jitter: Jitter,
+    generator: np.random.Generator,
+    *,
+    world: bool = True,
+    num_later: int = 0,
+    mine: slice = slice(None),
 ) -> Batch:
-    """The rows as tensors on the CPU. With `mine`, only these of them: what is random was drawn for all, so that rows are the same whoever
-    gathers them."""
+    """The rows as tensors on the CPU; with the frame ahead unless `world` is false, and `num_later` frames further ahead. With `mine`, only
+    these of them: what is random was drawn for all, so that rows are the same whoever gathers them."""
     num = len(index)
     dropped = (generator.random((num, 2)) < jitter.image_dropout_frac)[mine]
     lit = generator.uniform(-1, 1, (2, num)).astype(np.float32)[:, mine]
     forget = (generator.random(num) < jitter.ego_history_dropout_frac)[mine]
     index = index[mine]
-    wanted = np.concatenate([samples.frame_index[index], samples.next_frame_index[index][:, None]], axis=1)  # older, now, next
+    ahead = [samples.next_frame_index[index][:, None], samples.later_frame_index[index][:, :num_later]]
+    wanted = np.concatenate([samples.frame_index[index], *ahead], axis=1)  # older, now, next, later
     wanted[:, :2][dropped] = -1
     if not world:
-        wanted[:, 2] = -1
+        wanted[:, 2:] = -1
     # today's images first: they are the ones a gradient flows into
-    order = wanted[:, [1, 0, 2]].T.ravel()
+    order = wanted[:, [1, 0, *range(2, 3 + num_later)]].T.ravel()
     exists = order >= 0
-    row = np.where(exists, np.cumsum(exists) - 1, -1).reshape(3, len(index))
-    light = np.tile(lit, (1, 3))[:, exists]  # a sample's frames share their light
+    row = np.where(exists, np.cumsum(exists) - 1, -1).reshape(3 + num_later, len(index))
+    light = np.tile(lit, (1, 3 + num_later))[:, exists]  # a sample's frames share their light
     gain = 1 + jitter.contrast_frac * light[0]
     ego = samples.ego[index]
     ego[forget] = EgoCodec().without_history(ego[forget])
@@ -109,6 +119,7 @@ def gather(
         images=torch.from_numpy(samples.frames[order[exists]]),
         image_row=torch.from_numpy(np.stack([row[1], row[0]], axis=1)),
         next_row=torch.from_numpy(row[2].copy()),
+        later_row=torch.from_numpy(row[3:].T.copy()),
         gain=torch.from_numpy(gain),
         offset=torch.from_numpy(127.5 * (1 - gain) + 127.5 * jitter.brightness_frac * light[1]),
         ego=torch.from_numpy(ego),
@@ -128,10 +139,10 @@ def gather(
     )
 
 
-def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False) -> tuple[ModelInput, Float[Tensor, "b l c"]]:
-    """The model's input and the next latents. Only today's image gets a gradient: at run time the older one is a memory too,
-    and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too: other ranks may
-    have one, and all must call it alike."""
+def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False) -> tuple[ModelInput, Float[Tensor, "b ahead l c"]]:
+    """The model's input, and the latents of the frame ahead and those after it. Only today's image gets a gradient: at run time the older
+    one is a memory too, and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too:
+    other ranks may have one, and all must call it alike."""
     num_now = int((batch.image_row[:, 1] >= 0).sum())
     images = batch.images.float()
     if bool((batch.gain != 1).any()) or bool((batch.offset != 0).any()):
@@ -151,5 +162,7 @@ def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_bli
         instruction_ids=batch.instruction_ids,
         thought_ids=batch.thought_ids if thought else None,
         controls=batch.controls * batch.controls_valid[..., None],
+        controls_valid=batch.controls_valid,
     )
-    return inputs, latents[batch.next_row].detach()
+    ahead = batch.next_row[:, None] if batch.later_row is None else torch.cat([batch.next_row[:, None], batch.later_row], dim=1)
+    return inputs, latents[ahead].detach()

@@ -37,7 +37,7 @@ def load(path: Path) -> tuple[DrivingModel, ModelConfig]:
     if text is None:
         raise ValueError(f"{path} has no field 'config' in its metadata; write it with motorworks.train.checkpoint.save")
     fields = json.loads(text)
-    config = ModelConfig(**{**fields, "knot_times_s": tuple(fields["knot_times_s"])})
+    config = ModelConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
     model = DrivingModel(config, pretrained=False)
     model.load_state_dict(weights)
     return model.eval(), config

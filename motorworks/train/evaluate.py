@@ -42,8 +42,8 @@ def surprise(model: DrivingModel, clip: Clip, *, threads: int | None = None, bat
     for start in range(0, len(samples), batch_size):
         rows = np.arange(start, min(start + batch_size, len(samples)))
         batch = gather(samples, rows, NO_JITTER, generator)
-        inputs, target = look(model, batch, thought=False)
-        error = latent_error(model(inputs).next_latents, target).numpy()
+        inputs, ahead = look(model, batch, thought=False)
+        error = latent_error(model(inputs).next_latents, ahead[:, 0]).numpy()
         known = (samples.next_frame_index[rows] >= 0) & (samples.frame_index[rows, 1] >= 0)
         out[samples.step[rows][known] + FORESIGHT_STEPS] = error[known]
     return out

@@ -26,7 +26,7 @@ class Drawn:
 class Source(Protocol):
     """Endless batches of a run. The global order is the same for any number of ranks, each of which takes the rows `mine`."""
 
-    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None) -> Iterator[Drawn]: ...
+    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None, num_later: int = 0) -> Iterator[Drawn]: ...
 
     def identity(self) -> str:
         """What it draws from: a run does not go on with other data."""
@@ -43,14 +43,14 @@ class InMemory:
         """By number and weights, not by content: thin."""
         return f"{len(self.samples)} samples, {float(self.samples.weight.sum()):.9g}"
 
-    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None) -> Iterator[Drawn]:
+    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None, num_later: int = 0) -> Iterator[Drawn]:
         order = DrawOrder(self.samples.weight, config.batch_size, config.seed)
         generator = np.random.default_rng([config.seed, 1])
         if cursor is not None:
             order.load_state_dict(cursor["order"])
             generator.bit_generator.state = cursor["jitter"]
         for rows in order:
-            batch = gather(self.samples, rows, config.jitter, generator, world=config.losses.world > 0, mine=mine)
+            batch = gather(self.samples, rows, config.jitter, generator, world=config.losses.world > 0, num_later=num_later, mine=mine)
             yield Drawn(batch=batch, cursor={"order": order.state_dict(), "jitter": generator.bit_generator.state})
 
 

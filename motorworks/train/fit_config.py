@@ -26,6 +26,8 @@ class LossWeights:
     reasoned: float = 0.3
     language: float = 0.2
     world: float = 0.2
+    latent: float = 0.0  # the plan after thoughts without words (ModelConfig.latent_thoughts)
+    gate: float = 0.0  # whether thinking pays (ModelConfig.thought_gate)
     road: float = 0.0  # reading the road as a privileged eye sees it; only simulated samples know
 
     def __post_init__(self) -> None:

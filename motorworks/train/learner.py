@@ -6,11 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from motorworks.models.config import ModelConfig
 from motorworks.models.driving_model import DrivingModel
 from motorworks.train.batch import Batch
 from motorworks.train.clock import RunClock
 from motorworks.train.fit_config import FitConfig, LossWeights
-from motorworks.train.losses import ActionLoss, LanguageLoss, Loss, RoadLoss, WorldLoss
+from motorworks.train.head_losses import GateLoss, LatentLoss, head_losses
+from motorworks.train.losses import LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import learning_rate, optimisers
 from motorworks.train.parallel import clip_gradients, parallelise
 from motorworks.train.ranks import Ranks
@@ -21,7 +23,8 @@ class Learner:
 
     def __init__(self, model: DrivingModel, config: FitConfig, ranks: Ranks, device: str, extra: Sequence[tuple[float, Loss]] = ()) -> None:
         self.model, self.config, self.ranks, self.device = model.train(), config, ranks, device
-        self._thinking, self._quick = ([*_losses(weights), *extra] for weights in (config.losses, replace(config.losses, language=0.0, reasoned=0.0)))
+        quiet = replace(config.losses, language=0.0, reasoned=0.0, latent=0.0, gate=0.0)
+        self._thinking, self._quick = ([*_losses(weights, model.config), *extra] for weights in (config.losses, quiet))
         self._seeing = parallelise(model, ranks, precision=config.precision)
         self.steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
         self._buffers: list[Tensor] = []
@@ -36,8 +39,8 @@ class Learner:
             self._buffers = [value.clone() for value in self.model.buffers()]
         thought = self.thinks(step)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            output, next_latents = self._seeing(batch, thought=thought)
-        batch = replace(batch, next_latents=next_latents)
+            output, ahead = self._seeing(batch, thought=thought)
+        batch = replace(batch, next_latents=ahead[:, 0], later_latents=ahead[:, 1:])
         with clock.during("communication"):
             output, batch = self.ranks.every_row(output, batch)
         total, parts = torch.zeros((), device=self.device), {}
@@ -73,13 +76,15 @@ class Learner:
 
 def thinks(weights: LossWeights) -> bool:
     """Whether any loss needs the thought."""
-    return weights.language + weights.reasoned > 0
+    return weights.language + weights.reasoned + weights.latent + weights.gate > 0
 
 
-def _losses(weights: LossWeights) -> list[tuple[float, Loss]]:
+def _losses(weights: LossWeights, model: ModelConfig) -> list[tuple[float, Loss]]:
     every: list[tuple[float, Loss]] = [
-        (weights.action, ActionLoss()),
-        (weights.reasoned, ActionLoss(reasoned=True)),
+        *((weights.action, loss) for loss in head_losses(model)),
+        *((weights.reasoned, loss) for loss in head_losses(model, reasoned=True)),
+        (weights.latent, LatentLoss(of=tuple(head_losses(model, reasoned=True)))),
+        (weights.gate, GateLoss()),
         (weights.language, LanguageLoss()),
         (weights.world, WorldLoss()),
         (weights.road, RoadLoss()),

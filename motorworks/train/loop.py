@@ -72,6 +72,7 @@ def fit(
     if config.batch_size % ranks.num_data:
         raise ValueError(f"batch_size {config.batch_size} must be a multiple of the {ranks.num_data} ranks that share it")
     model.to(device)
+    measure_controls(model, samples)
     trained = model if ranks.mesh is None else copy.deepcopy(model)  # cut in place; the whole one is filled again at the end
     learner = Learner(trained, config, ranks, device, extra_losses)
     source = InMemory(samples) if isinstance(samples, Samples) else samples
@@ -79,7 +80,9 @@ def fit(
     run = _Run(learner, config, ranks, kept, clock, on_progress if ranks.rank == 0 else None)
     run.resume()
     share = config.batch_size // ranks.num_data
-    batches = source.batches(config, mine=slice(ranks.data_rank * share, (ranks.data_rank + 1) * share), cursor=run.course.cursor)
+    mine = slice(ranks.data_rank * share, (ranks.data_rank + 1) * share)
+    num_later = model.config.foresight_horizons - 1 if config.losses.world > 0 else 0
+    batches = source.batches(config, mine=mine, cursor=run.course.cursor, num_later=num_later)
     pin = torch.device(device).type == "cuda"
     with prepared(blocks_of(trained), recompute=config.recompute, compiled=config.compile), Ahead(batches, num=ahead, pin=pin) as feed:
         run.train(feed)
@@ -88,6 +91,17 @@ def fit(
         model.load_state_dict(whole)
     model.eval()
     return _result(model, config, run.course, clock.read())
+
+
+def measure_controls(model: DrivingModel, samples: Samples | Source) -> None:
+    """Before a model's first training: what its heads normalise controls by. Later runs keep it, for its words mean that."""
+    fresh = [scale for scale in model.knot_scales() if not int(scale.measured)]
+    if fresh and not isinstance(samples, Samples):
+        raise ValueError("the heads have not measured controls yet, and a stream cannot be measured: train on samples in memory first")
+    if fresh and isinstance(samples, Samples) and samples.controls_valid.any():
+        controls, valid = torch.from_numpy(samples.controls), torch.from_numpy(samples.controls_valid)
+        for scale in fresh:
+            scale.measure(controls.to(scale.mean.device), valid.to(scale.mean.device))
 
 
 class _Run:

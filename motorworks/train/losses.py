@@ -39,7 +39,9 @@ class ActionLoss:
     def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         controls, logits = (output.reasoned_controls, output.reasoned_logits) if self.reasoned else (output.controls, output.logits)
         if controls is None or logits is None:
-            raise ValueError("the reasoned plan needs thought_ids in the model's input")
+            raise ValueError(
+                "there is no plan to judge: a reasoned one needs thought_ids in the model's input, a head of tokens gives none in training"
+            )
         controls, logits = controls.float(), logits.float()
         valid = batch.controls_valid.float()
         times_s = torch.arange(NUM_STEPS, device=valid.device) * DT_S
@@ -98,15 +100,26 @@ class LanguageLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class WorldLoss:
-    """Smooth L1 between foreseen and seen latents 0.5 s ahead; latents have unit variance over images, the target no gradient."""
+    """Smooth L1 between foreseen and seen latents 0.5 s ahead, and as many times further as the model looks, each counted alike; latents
+    have unit variance over images, the target no gradient."""
 
     def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         if batch.next_latents is None:
             raise ValueError("the world loss needs next_latents in the batch")
-        counted = ((batch.next_row >= 0) & (batch.image_row[:, 1] >= 0)).float()
-        error = latent_error(output.next_latents, batch.next_latents)
-        loss = (error * counted).sum() / counted.sum().clamp(min=1)
-        return loss, {"world": loss.detach()}
+        loss = self._of(output.next_latents, batch.next_latents, batch.next_row, batch)
+        parts = {"world": loss.detach()}
+        if output.later_latents is not None and output.later_latents.shape[1]:
+            if batch.later_latents is None or batch.later_row is None:
+                raise ValueError("the world loss of a model with foresight_horizons above 1 needs later_latents and later_row in the batch")
+            for later in range(output.later_latents.shape[1]):
+                further = self._of(output.later_latents[:, later], batch.later_latents[:, later], batch.later_row[:, later], batch)
+                loss, parts[f"world_{later + 2}"] = loss + further, further.detach()
+            loss = loss / (1 + output.later_latents.shape[1])
+        return loss, parts
+
+    def _of(self, foreseen: Float[Tensor, "b l c"], seen: Float[Tensor, "b l c"], row: Tensor, batch: Batch) -> Float[Tensor, ""]:
+        counted = ((row >= 0) & (batch.image_row[:, 1] >= 0)).float()
+        return (latent_error(foreseen, seen) * counted).sum() / counted.sum().clamp(min=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from motorworks.datatypes.on_policy import OnPolicy
 from motorworks.datatypes.trajectory import Trajectory
 from motorworks.geometry.array import Array
 from motorworks.tokens.ego import EgoCodec
-from motorworks.train.samples import FORESIGHT_STEPS, FRAME_GAP_STEPS, Samples, samples_from_arrays
+from motorworks.train.samples import FORESIGHT_STEPS, FRAME_GAP_STEPS, NUM_LATER, Samples, samples_from_arrays
 
 TURN_STEPS = 20
 
@@ -31,7 +31,8 @@ def samples_from_on_policy(data: OnPolicy, *, body: Body = CAR) -> Samples:
     return samples_from_arrays(
         images=data.images.reshape(-1, *data.images.shape[2:]),
         frame_index=np.stack([older, t * num_envs + b], axis=1),
-        next_frame_index=_foreseen(data)[t, b],
+        next_frame_index=_foreseen(data, FORESIGHT_STEPS)[t, b],
+        later_frame_index=np.stack([_foreseen(data, FORESIGHT_STEPS * (2 + later))[t, b] for later in range(NUM_LATER)], axis=1),
         ego=ego,
         instructions=tuple(data.instructions[i][j] for i, j in zip(t, b, strict=True)),
         trajectory=data.labels[t, b],
@@ -50,12 +51,12 @@ def _weight(labels: Trajectory, body: Body) -> Float[Array, " num"]:
     return np.where(turn_per_m > body.max_curvature_per_m / 8, 2.0, 1.0).astype(np.float32)
 
 
-def _foreseen(data: OnPolicy) -> Int64[Array, "time batch"]:
-    """The picture that is `FORESIGHT_STEPS` ahead in the same episode, or -1."""
+def _foreseen(data: OnPolicy, steps: int) -> Int64[Array, "time batch"]:
+    """The picture that is `steps` ahead in the same episode, or -1."""
     num_rows, num_envs = data.age_steps.shape
     found = np.full((num_rows, num_envs), -1, np.int64)
-    rows, rest = divmod(FORESIGHT_STEPS, data.stride_steps)
+    rows, rest = divmod(steps, data.stride_steps)
     if rest == 0 and num_rows > rows:
-        same = data.age_steps[rows:] == data.age_steps[:-rows] + FORESIGHT_STEPS
+        same = data.age_steps[rows:] == data.age_steps[:-rows] + steps
         found[:-rows] = np.where(same, np.arange(rows * num_envs, num_rows * num_envs).reshape(-1, num_envs), -1)
     return found

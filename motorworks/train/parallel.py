@@ -30,9 +30,9 @@ class Seeing(nn.Module):
         super().__init__()
         self.model, self.even_if_blind = model, even_if_blind
 
-    def forward(self, batch: Batch, *, thought: bool) -> tuple[ModelOutput, Float[Tensor, "b l c"]]:
-        inputs, next_latents = look(self.model, batch, thought=thought, even_if_blind=self.even_if_blind)
-        return self.model(inputs), next_latents
+    def forward(self, batch: Batch, *, thought: bool) -> tuple[ModelOutput, Float[Tensor, "b ahead l c"]]:
+        inputs, ahead = look(self.model, batch, thought=thought, even_if_blind=self.even_if_blind)
+        return self.model(inputs), ahead
 
 
 def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -> Seeing:

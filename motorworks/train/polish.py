@@ -22,6 +22,8 @@ def polish(
     model: DrivingModel, samples: Samples, scores: Float[Array, "num proposal"], config: PolishConfig, *, batch_size: int = 256
 ) -> list[dict[str, float]]:
     """Trains the scorer's last layer in place; a row of curve every 10 steps. `scores` are of this model's own proposals, row by row."""
+    if model.config.action_head != "proposals":
+        raise ValueError(f"the polish trains the scorer of the head 'proposals'; this model drives by {model.config.action_head!r}")
     hidden = _hidden(model, samples, batch_size)
     last, num = model.action.mlp[-1], model.config.num_proposals
     weight, bias = last.weight.detach()[-num:].clone().requires_grad_(), last.bias.detach()[-num:].clone().requires_grad_()

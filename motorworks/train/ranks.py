@@ -82,7 +82,13 @@ class Ranks:
 
     def _joined(self, rows: Any, leave: Sequence[str]) -> Any:
         found = {item.name: getattr(rows, item.name) for item in fields(rows) if item.name not in leave}
-        return replace(rows, **{name: _Rows.apply(value, self.data_group) for name, value in found.items() if value is not None})
+        return replace(rows, **{name: self._every(value) for name, value in found.items() if value is not None})
+
+    def _every(self, value: Any) -> Any:
+        """Of a tensor, or of what the heads answered, by name."""
+        if isinstance(value, Tensor):
+            return _Rows.apply(value, self.data_group)
+        return {name: self._joined(answer, ()) for name, answer in value.items()}
 
     def check_replicas(self, named: Sequence[tuple[str, Tensor]]) -> None:
         """Raises, on all ranks, where copies of a tensor differ in any bit: memory or a processor has failed, or the copies took other steps."""

@@ -20,7 +20,9 @@ from motorworks.tokens.text import DEFAULT_INSTRUCTION, PAD_ID, TextCodec
 
 FRAME_GAP_STEPS = 4
 FORESIGHT_STEPS = 5
+NUM_LATER = 3  # frames known beyond the next: 1.0, 1.5 and 2.0 s ahead
 MIN_VALID_STEPS = 10  # a sample with less than 1 s of future teaches little about driving
+FRAME_INDICES = ("frame_index", "next_frame_index", "later_frame_index")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Samples:
     frames: UInt8[Array, "frame 64 128 3"]
     frame_index: Int64[Array, "num 2"]  # older (0.4 s ago), now
     next_frame_index: Int64[Array, " num"]  # 0.5 s ahead
+    later_frame_index: Int64[Array, "num 3"]  # 1.0, 1.5, 2.0 s ahead
     ego: Float[Array, "num ego"]  # tokens.ego
     ego_valid: Bool[Array, " num"]  # false: no telemetry, `ego` holds the body only
     instruction_ids: Int64[Array, "num 8"]
@@ -51,7 +54,7 @@ class Samples:
                 raise ValueError(f"{item.name} has {len(value)} rows, frame_index has {num}")
         if self.frames.dtype != np.uint8:
             raise ValueError(f"frames must be uint8, got {self.frames.dtype}")
-        highest = max(int(self.frame_index.max(initial=-1)), int(self.next_frame_index.max(initial=-1)))
+        highest = max(int(getattr(self, name).max(initial=-1)) for name in FRAME_INDICES)
         if highest >= len(self.frames):
             raise ValueError(f"a sample points at frame {highest}, there are {len(self.frames)}")
 
@@ -92,18 +95,21 @@ def samples_from_clip(
         steps = steps[controls_valid[steps].sum(axis=1) >= MIN_VALID_STEPS]
         controls_valid &= imitate
     frames = np.zeros((0, image_codec.height_px, image_codec.width_px, 3), np.uint8)
-    older = now = ahead = np.full(len(steps), -1, np.int64)
+    older = now = np.full(len(steps), -1, np.int64)
+    ahead = np.full((len(steps), 1 + NUM_LATER), -1, np.int64)
     if clip.frames is not None:
         frames, now = image_codec.encode(clip.frames), steps
         older = np.where(steps >= FRAME_GAP_STEPS, steps - FRAME_GAP_STEPS, -1)
-        ahead = np.where(steps + FORESIGHT_STEPS < num, steps + FORESIGHT_STEPS, -1)
+        ahead = steps[:, None] + FORESIGHT_STEPS * np.arange(1, 2 + NUM_LATER)
+        ahead = np.where(ahead < num, ahead, -1)
     instructions = clip.instructions or (DEFAULT_INSTRUCTION,) * num
     thoughts: tuple[Thought | None, ...] = clip.thoughts or (None,) * num
     action = ActionCodec(body=body)
     return Samples(
         frames=frames,
         frame_index=np.stack([older, now], axis=1).astype(np.int64),
-        next_frame_index=ahead.astype(np.int64),
+        next_frame_index=ahead[:, 0].astype(np.int64),
+        later_frame_index=ahead[:, 1:].astype(np.int64),
         ego=_ego(clip, steps),
         ego_valid=np.full(len(steps), clip.motion is not None),
         instruction_ids=text_codec.encode_instruction(tuple(instructions[step] for step in steps)),
@@ -124,6 +130,7 @@ def samples_from_arrays(
     images: UInt8[Array, "frame 64 128 3"],
     frame_index: Int64[Array, "num 2"],
     next_frame_index: Int64[Array, " num"] | None = None,
+    later_frame_index: Int64[Array, "num 3"] | None = None,
     ego: Float[Array, "num ego"],
     instructions: tuple[str, ...],
     trajectory: Trajectory,
@@ -140,6 +147,7 @@ def samples_from_arrays(
         frames=images,
         frame_index=np.asarray(frame_index, np.int64),
         next_frame_index=np.full(num, -1, np.int64) if next_frame_index is None else np.asarray(next_frame_index, np.int64),
+        later_frame_index=np.full((num, NUM_LATER), -1, np.int64) if later_frame_index is None else np.asarray(later_frame_index, np.int64),
         ego=np.asarray(ego, np.float32),
         ego_valid=np.ones(num, bool),
         instruction_ids=text.encode_instruction(instructions),
@@ -161,7 +169,7 @@ def concat(parts: list[Samples]) -> Samples:
         raise ValueError("no samples to concatenate: every clip was empty or too short")
     offsets = np.cumsum([0, *(len(part.frames) for part in parts[:-1])])
     joined = {item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Samples)}
-    for name in ("frame_index", "next_frame_index"):
+    for name in FRAME_INDICES:
         indices = [getattr(part, name) for part in parts]
         joined[name] = np.concatenate([np.where(index >= 0, index + offset, -1) for index, offset in zip(indices, offsets, strict=True)])
     return Samples(**joined)

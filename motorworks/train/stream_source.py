@@ -12,11 +12,11 @@ from motorworks.geometry.array import Array
 from motorworks.train.batch import gather
 from motorworks.train.feed import Cursor, Drawn
 from motorworks.train.fit_config import FitConfig
-from motorworks.train.samples import FRAME_GAP_STEPS, MIN_VALID_STEPS, Samples, samples_from_clip
+from motorworks.train.samples import FRAME_GAP_STEPS, FRAME_INDICES, MIN_VALID_STEPS, NUM_LATER, Samples, samples_from_clip
 from motorworks.train.stream import StreamLoader
 
 WINDOW_STEPS = FRAME_GAP_STEPS + MIN_VALID_STEPS + 1  # from the older picture to as much future as a sample must have
-_PICTURES = ("frames", "frame_index", "next_frame_index")
+_PICTURES = ("frames", *FRAME_INDICES)
 
 
 def sample_windows(clip: Clip, starts: Int64[Array, " window"]) -> Mapping[str, Array]:
@@ -43,8 +43,12 @@ class FromClips:
         stream = self.stream
         return f"stream of {len(stream.views)} clips, {stream.span} {stream.windows_per_clip} {stream.clips_per_block}, seed {stream.seed}"
 
-    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None) -> Iterator[Drawn]:
-        """Pass after pass."""
+    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None, num_later: int = 0) -> Iterator[Drawn]:
+        """Pass after pass. Windows hold no picture further ahead than one horizon."""
+        if num_later:
+            raise ValueError(
+                "a stream's windows hold the picture 0.5 s ahead alone: train a model with foresight_horizons 1, or on samples in memory"
+            )
         loader = StreamLoader(self.stream, batch_size=config.batch_size, num_workers=self.num_workers)
         generator = np.random.default_rng([config.seed, 1])
         if cursor is not None:
@@ -58,12 +62,16 @@ class FromClips:
                 if len(samples) < config.batch_size:
                     break
                 num_empty = 0
-                batch = gather(samples, np.arange(len(samples)), config.jitter, generator, world=config.losses.world > 0, mine=mine)
+                batch = gather(
+                    samples, np.arange(len(samples)), config.jitter, generator, world=config.losses.world > 0, num_later=num_later, mine=mine
+                )
                 yield Drawn(batch=batch, cursor={"stream": loader.state_dict(), "jitter": generator.bit_generator.state})
         raise ValueError(f"a pass over {len(self.stream.views)} clips is no full batch of {config.batch_size}: give more clips or a smaller one")
 
 
 def _samples(arrays: dict[str, Array]) -> Samples:
     pictures = arrays.pop("pictures")
-    index = np.arange(3 * len(pictures)).reshape(-1, 3)
-    return Samples(frames=pictures.reshape(-1, *pictures.shape[2:]), frame_index=index[:, :2], next_frame_index=index[:, 2], **arrays)
+    index, later = np.arange(3 * len(pictures)).reshape(-1, 3), np.full((len(pictures), NUM_LATER), -1, np.int64)
+    return Samples(
+        frames=pictures.reshape(-1, *pictures.shape[2:]), frame_index=index[:, :2], next_frame_index=index[:, 2], later_frame_index=later, **arrays
+    )

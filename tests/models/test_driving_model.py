@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from motorworks.models.action_head import knot_matrix
 from motorworks.models.config import FAMILY, ModelConfig, family
 from motorworks.models.driving_model import DrivingModel, ModelInput, num_params, train_flops_per_sample
 from motorworks.models.graphs import PlanGraph, ThinkGraph, VisionGraph
-from motorworks.models.heads import knot_matrix
 from motorworks.models.infer import TorchInfer
 from motorworks.tokens.ego import NUM_EGO
 from motorworks.tokens.image import HEIGHT_PX, WIDTH_PX

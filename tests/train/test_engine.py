@@ -121,7 +121,7 @@ class Poisoned:
     def identity(self) -> str:
         return "poisoned"
 
-    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None) -> Iterator[Drawn]:
+    def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None, num_later: int = 0) -> Iterator[Drawn]:
         number = 0 if cursor is None else cursor["number"]
         inner = self.inner.batches(config, mine=mine, cursor=None if cursor is None else cursor["inner"])
         for index, drawn in enumerate(inner, start=number):
@@ -186,7 +186,7 @@ def test_a_step_left_out_leaves_the_eye_as_it_was():
 
 def test_what_goes_wrong_in_the_thread_is_raised_in_the_loop():
     class Broken(Poisoned):
-        def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None) -> Iterator[Drawn]:
+        def batches(self, config: FitConfig, *, mine: slice, cursor: Cursor | None, num_later: int = 0) -> Iterator[Drawn]:
             yield from (drawn for drawn, _ in zip(super().batches(config, mine=mine, cursor=cursor), range(2), strict=False))
             raise OSError("the disk is gone")
 

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from motorworks.factory.report import long_tail, making, sections
+from motorworks.factory.report.ablations_page import ablation_sections
 from motorworks.factory.report.clips_page import clips_sections
 from motorworks.factory.report.page import write_page
 from motorworks.factory.report.records import read_turn
@@ -31,7 +32,8 @@ def write_report(artifacts_root: Path, recipe: str, turn: int, version: str = "d
     """One HTML file from what the stages of a turn left; it needs nothing beside it. Missing stages are named in it."""
     read = read_turn(artifacts_root, recipe, turn, version)
     only_clips = read.find("examine") is not None and read.find("curate") is None
-    made = clips_sections(read) if only_clips else [section(read) for section in _SECTIONS]
+    compared = ablation_sections(read)
+    made = clips_sections(read) if only_clips else compared or [section(read) for section in _SECTIONS]
     created = max((str(record.fields.get("created", "")) for record in read.records.values()), default="")
     # a kept version has its own page: a later dev run must not take its place
     name = _REPORT if version == "dev" else f"report-{version}.html"
@@ -40,6 +42,7 @@ def write_report(artifacts_root: Path, recipe: str, turn: int, version: str = "d
         made,
         title=recipe,
         beside=f"turn {turn}" + ("" if version == "dev" else f" · {version}"),
-        when=f"made {created or time.strftime('%Y-%m-%d', time.gmtime())}" + (" · incomplete" if read.missing and not only_clips else ""),
+        when=f"made {created or time.strftime('%Y-%m-%d', time.gmtime())}"
+        + (" · incomplete" if read.missing and not only_clips and not compared else ""),
         foot="Made from the records of the turn alone: everything above is in record.json and the files beside it.",
     )

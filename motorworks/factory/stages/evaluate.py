@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ TAIL_METRICS = ("route_completion_frac", "driving_score", "success_frac", "at_fa
 
 if TYPE_CHECKING:
     from motorworks.datatypes.score import Score
+    from motorworks.factory.stages.compare import CompareConfig
     from motorworks.policy.policy import Policy
 
 
@@ -47,7 +48,7 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     keys = {name: digest({"policy": kinds[name], "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}
     makers = {keys[name]: make for name, (_, make) in policies.items()}
     fields = {key: value for key, value in asdict(config).items() if key != "open_loop_stride"}
-    folders = out.items("policy", list(keys.values()), partial(_drive, config, makers, _scenarios(config)), depends_on=fields)
+    folders = out.items("policy", list(keys.values()), partial(drive_held_out, config, makers, held_out(config)), depends_on=fields)
     driven = {name: pickle.loads((folder / "drives.pickle").read_bytes()) for name, folder in zip(keys, folders, strict=True)}
     scores: dict[str, list[list[Score]]] = {name: [drive["scores"] for drive in of] for name, of in driven.items()}
     rows = [asdict(row) for name, found in scores.items() for row in score_rows(found, policy=name, world="town")]
@@ -76,7 +77,8 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     out.thin(f"{config.num_scenarios} held-out scenarios: intervals are wide, and a percentile bootstrap of so few is a little too narrow.")
 
 
-def _scenarios(config: EvaluateConfig) -> list[Any]:
+def held_out(config: "EvaluateConfig | CompareConfig") -> list[Any]:
+    """Ordinary traffic, the same towns for everyone who is ever judged."""
     from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, town_scenarios
 
     return town_scenarios(FIRST_HELD_OUT_SEED, config.num_scenarios, num_agents=config.num_agents)
@@ -91,7 +93,9 @@ def _tail(config: EvaluateConfig) -> list[Any]:
         return tail_scenarios(FIRST_HELD_OUT_SEED + 1000, config.num_tail, num_agents=config.num_agents)
 
 
-def _drive(config: EvaluateConfig, makers: "dict[str, Callable[[], Policy]]", scenarios: list[Any], key: str, folder: Path) -> None:
+def drive_held_out(
+    config: "EvaluateConfig | CompareConfig", makers: "Mapping[str, Callable[[], Policy]]", scenarios: list[Any], key: str, folder: Path
+) -> None:
     """One policy over scenarios: scores, failures, and where each drive belongs."""
     from motorworks.metrics.closed_loop import score_rollout
     from motorworks.metrics.failures import explain_failures
@@ -112,7 +116,7 @@ def _long_tail(
     from motorworks.metrics.tables import per_odd_rows, per_scenario_rows
 
     makers = dict(drivers.values())
-    run = partial(_drive, config, makers, _tail(config) if config.num_tail else [])
+    run = partial(drive_held_out, config, makers, _tail(config) if config.num_tail else [])
     folders = out.items("tail", list(makers), run, depends_on=fields) if config.num_tail else []
     tail = {key: pickle.loads((folder / "drives.pickle").read_bytes()) for key, folder in zip(makers, folders, strict=False)}
     by_scenario, by_odd, failures = [], [], []
@@ -132,7 +136,7 @@ def _film(config: EvaluateConfig, policy: "Policy", completion_frac: list[float]
     from motorworks.sim.rollout import iterate_rollouts
     from motorworks.sim.town import Town
 
-    scenarios = [_scenarios(config)[index] for index in choose_drives(completion_frac)]
+    scenarios = [held_out(config)[index] for index in choose_drives(completion_frac)]
     with held_out_open("evaluate"):
         drives = iterate_rollouts(Town(1), policy, scenarios, keep_frames=True, keep_plans=True)
         draw_strips(out, (rollout for _, rollout in drives))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.step import Output
+from motorworks.models.config import ModelConfig
 from motorworks.train.fit_config import FitConfig, ParallelPlan
 
 if TYPE_CHECKING:
@@ -21,15 +22,21 @@ class FitModelConfig:
     """Which member of the family, how it is trained. With an input `start` the weights go on from there."""
 
     fit: FitConfig
-    model: str = "nano"  # models.config.family; "base" is SmolLM2-135M behind our eyes and hands
+    model: str | ModelConfig = "nano"  # models.config.family, "base" is SmolLM2-135M behind our eyes and hands; or a shape of one's own
+    share: float = 1.0  # of the samples, in the order of their clips, which is random: a smaller share lies within a larger one
     only_thoughtful: bool = False  # draw only samples whose decision and cause are labelled
     device: str = "cpu"
     threads: int = 2  # of each process; bits depend on it, so it is part of what the model is
     plan: ParallelPlan = field(default_factory=ParallelPlan)  # how processes share it, whose number the launcher says
 
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share {self.share} must be above 0 and at most 1")
+
 
 def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     """Leaves model.safetensors and curves.json."""
+    import numpy as np
     import torch
 
     from motorworks.factory.process_group import process_group
@@ -43,8 +50,11 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     torch.manual_seed(config.fit.seed)
     torch.set_num_threads(config.threads)
     start = inputs.many("start")
-    model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.model))
+    shape = family(config.model) if isinstance(config.model, str) else config.model
+    model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(shape)
     samples = load_samples(inputs.one("samples").path / "samples.npz")
+    if config.share < 1:
+        samples = samples.select(np.arange(round(config.share * len(samples))))
     if config.only_thoughtful:
         samples = samples.select(samples.has_thought & samples.controls_valid.any(axis=1))
     with process_group(config.device):

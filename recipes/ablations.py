@@ -1,0 +1,116 @@
+"""Ablations: what a choice is worth, in closed loop on held-out towns. `motorworks run ablations` makes all of them; one alone is
+`motorworks run --recipe recipes.ablations:heads` (or `:world`, `:vision`, `:thoughts`).
+
+Every arm is pretrained and fine-tuned on the same curated town clips, with two seeds, and drives the same scenarios.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from motorworks.factory.stages import compare, curate, fit_model, ingest, town_clips
+from motorworks.factory.stages.compare import CompareConfig
+from motorworks.factory.stages.curate import CurateConfig
+from motorworks.factory.stages.fit_model import FitModelConfig
+from motorworks.factory.stages.town_clips import TownClipsConfig
+from motorworks.factory.step import RecipeOptions, Step
+from motorworks.models.config import ModelConfig, family
+from motorworks.train.fit_config import FitConfig, LossWeights
+
+MEMBER = "pico"
+SEEDS = (1, 2)
+NUM_RECORDINGS = 128  # 8 s each
+NUM_SCENARIOS = 24
+SEEING = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
+SPEAKING = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
+PRETRAIN = FitConfig(steps=200, batch_size=64, lr=2e-3, losses=SEEING)
+SFT = FitConfig(steps=100, batch_size=64, lr=1e-3, losses=SPEAKING, think_every=2)
+
+Models = tuple[Step, ...]  # one of each seed
+
+
+def ablations(options: RecipeOptions) -> tuple[Step, ...]:
+    """All of them, over the same clips."""
+    return heads(options), world(options), vision(options), thoughts(options)
+
+
+def heads(options: RecipeOptions) -> Step:
+    """Proposals, tokens, flow, and flow beside tokens."""
+    shape = family(MEMBER)
+    shapes = {
+        "proposals": shape,
+        "tokens": replace(shape, action_head="tokens"),
+        "flow": replace(shape, action_head="flow", flow_insulated=False),  # alone, so its gradient must teach the backbone
+        "flow_insulated": replace(shape, action_head="flow"),
+        "flow_and_tokens": replace(shape, action_head="flow", extra_heads=("tokens",)),
+    }
+    arms = {name: _train(options, "heads", name, of) for name, of in shapes.items()}
+    return _judge("heads", "Action heads", "Which head drives best after the same steps?", arms)
+
+
+def world(options: RecipeOptions) -> Step:
+    """The world head on and off, at a quarter, half and all of the clips."""
+    arms = {}
+    for times, share in ((1, 0.25), (2, 0.5), (4, 1.0)):
+        for name, weight in (("off", 0.0), ("on", 0.5)):
+            look = replace(PRETRAIN, losses=replace(SEEING, world=weight))
+            tune = replace(SFT, losses=replace(SPEAKING, world=weight / 5))
+            arms[f"{name}_{times}x"] = _train(options, "world", f"{name}_{times}x", family(MEMBER), share=share, pretrain=look, sft=tune)
+    pairs = tuple((f"on_{times}x", f"off_{times}x") for times in (1, 2, 4))
+    return _judge("world", "World head", "Does foreseeing help, and does it help more with more clips?", arms, pairs=pairs)
+
+
+def vision(options: RecipeOptions) -> Step:
+    """Vision tokens of an image."""
+    arms = {f"{num}_tokens": _train(options, "vision", f"{num}_tokens", replace(family(MEMBER), latents_per_frame=num)) for num in (4, 8, 16)}
+    return _judge("vision", "Vision tokens", "How many tokens of an image does driving need?", arms)
+
+
+def thoughts(options: RecipeOptions) -> Step:
+    """One model that drives without a thought, with thoughts in words, without words, and when its gate says so."""
+    shape = replace(family(MEMBER), latent_thoughts=4, thought_gate=True)
+    tune = replace(SFT, losses=replace(SPEAKING, reasoned=0.5, latent=0.5, gate=0.1), think_every=1)
+    models = _train(options, "thoughts", "thinker", shape, sft=tune)
+    thinking = {"text": "text", "latent": "latent", "adaptive_text": "text"}
+    arms = {"off": models} | dict.fromkeys(thinking, models)
+    return _judge("thoughts", "Thinking", "Does thinking before acting drive better?", arms, thinking=thinking, adaptive=("adaptive_text",))
+
+
+def _clips(options: RecipeOptions) -> Step:
+    town = Step(name="ablations/town_clips", run=town_clips.run, config=TownClipsConfig(num_recordings=NUM_RECORDINGS))
+    read = Step(name="ablations/turn1/ingest", run=ingest.run, config=ingest.given(options), inputs={"town": (town,)})
+    return Step(name="ablations/turn1/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
+
+
+def _train(
+    options: RecipeOptions, study: str, arm: str, shape: ModelConfig, *, share: float = 1.0, pretrain: FitConfig = PRETRAIN, sft: FitConfig = SFT
+) -> Models:
+    samples, models = {"samples": _clips(options)}, []
+    for seed in SEEDS:
+        here = f"ablations/turn1/{study}/{arm}_{seed}"
+        look = FitModelConfig(model=shape, fit=replace(pretrain, seed=seed), share=share, threads=1)
+        tune = FitModelConfig(model=shape, fit=replace(sft, seed=seed), share=share, threads=1, only_thoughtful=True)
+        seen = Step(name=f"{here}/pretrain", run=fit_model.run, config=look, inputs=samples)
+        models.append(Step(name=f"{here}/sft", run=fit_model.run, config=tune, inputs=samples | {"start": seen}))
+    return tuple(models)
+
+
+def _judge(
+    study: str,
+    title: str,
+    question: str,
+    arms: Mapping[str, Models],
+    *,
+    pairs: tuple[tuple[str, str], ...] = (),
+    thinking: Mapping[str, str] | None = None,
+    adaptive: tuple[str, ...] = (),
+) -> Step:
+    config = CompareConfig(
+        title=title,
+        question=question,
+        arms=tuple(arms),
+        pairs=pairs,
+        thinking=thinking or {},
+        adaptive=adaptive,
+        num_scenarios=NUM_SCENARIOS,
+    )
+    return Step(name=f"ablations/turn1/{study}/compare", run=compare.run, config=config, inputs=arms)
