@@ -39,9 +39,7 @@ class TokenHead(nn.Module):
         gumbel[0] = 0.0
         self.register_buffer("gumbel", gumbel, persistent=False)
 
-    def encode(
-        self, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]
-    ) -> tuple[Int64[Tensor, "b token"], Bool[Tensor, "b token"]]:
+    def encode(self, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> tuple[Int64[Tensor, "b token"], Bool[Tensor, "b token"]]:
         """Token ids, and which of them were driven."""
         knots, known = self.scale.encode(controls, valid)
         level = _compand(knots.flatten(1) / REACH)

@@ -89,5 +89,9 @@ def _answer(output: ModelOutput, head: str, reasoned: bool) -> Answer:
 
 
 def _plan_loss(answer: Answer, output: ModelOutput, batch: Batch, *, reasoned: bool) -> tuple[Float[Tensor, ""], Parts]:
-    of = {"reasoned_controls": answer.controls, "reasoned_logits": answer.logits} if reasoned else {"controls": answer.controls, "logits": answer.logits}
+    of = (
+        {"reasoned_controls": answer.controls, "reasoned_logits": answer.logits}
+        if reasoned
+        else {"controls": answer.controls, "logits": answer.logits}
+    )
     return ActionLoss(reasoned=reasoned)(replace(output, **of), batch)

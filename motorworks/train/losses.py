@@ -39,7 +39,9 @@ class ActionLoss:
     def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         controls, logits = (output.reasoned_controls, output.reasoned_logits) if self.reasoned else (output.controls, output.logits)
         if controls is None or logits is None:
-            raise ValueError("there is no plan to judge: a reasoned one needs thought_ids in the model's input, a head of tokens gives none in training")
+            raise ValueError(
+                "there is no plan to judge: a reasoned one needs thought_ids in the model's input, a head of tokens gives none in training"
+            )
         controls, logits = controls.float(), logits.float()
         valid = batch.controls_valid.float()
         times_s = torch.arange(NUM_STEPS, device=valid.device) * DT_S
