@@ -78,13 +78,10 @@ def card(artifact: Artifact, made_from: list[Artifact], judged: list[Mapping[str
     lines += ["", "## What it learnt from", ""]
     for one in clips:
         seconds = one.metrics.get("seconds_by_source", {})
-        lines += [
-            f"- `{one}`: "
-            + ", ".join(f"{num} clips of {source}, {seconds.get(source, 0):.0f} s" for source, num in one.metrics["clips_by_source"].items())
-        ]
-    lines += [
-        f"- licences of the clips: {', '.join(licence or 'none stated' for licence in licences) or 'not recorded'}: they bind whoever uses these weights"
-    ]
+        parts = (f"{num} clips of {source}, {seconds.get(source, 0):.0f} s" for source, num in one.metrics["clips_by_source"].items())
+        lines.append(f"- `{one}`: {', '.join(parts)}")
+    named = ", ".join(licence or "none stated" for licence in licences) or "not recorded"
+    lines.append(f"- licences of the clips: {named}: they bind whoever uses these weights")
     lines += [f"- made from: {', '.join(f'`{one}`' for one in made_from) or 'nothing that is still there'}", "", "## Numbers", ""]
     lines += [f"- {name}: {metrics[name]:,.4g}" for name in _TOLD if isinstance(metrics.get(name), int | float)]
     if judged:
