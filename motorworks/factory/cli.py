@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         commands.Stage: stage,
         commands.List: list_artifacts,
         commands.Show: show,
+        commands.Publish: publish,
         commands.Report: report,
         commands.DriveOptions: drive,
     }
@@ -157,6 +158,13 @@ def show(command: commands.Show) -> None:
 
     artifact = find_artifact(Store(command.artifacts), command.name)
     _print({**artifact.record, "path": str(artifact.path)} if command.json else record_lines(artifact), command.json)
+
+
+def publish(command: commands.Publish) -> None:
+    """Weights as the Hub has them."""
+    from motorworks.factory.publish import publish as write
+
+    write(command)
 
 
 def report(command: commands.Report) -> None:

@@ -151,6 +151,14 @@ class Show(Shared):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Publish(Shared):
+    """Write a trained model as a Hugging Face-style folder: safetensors, config.json and a card from its record."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME[@VERSION]", help="an artifact with weights, as tiny/turn1/rl")]
+    out: Annotated[Positional[Path], arg(metavar="FOLDER", help="a new folder")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report(Shared):
     """Write the HTML report of a turn from its records."""
 
@@ -180,6 +188,7 @@ Command = (
     | Annotated[Stage, subcommand("stage")]
     | Annotated[List, subcommand("list")]
     | Annotated[Show, subcommand("show")]
+    | Annotated[Publish, subcommand("publish")]
     | Annotated[Report, subcommand("report")]
     | Annotated[DriveOptions, subcommand("drive")]
 )
@@ -190,7 +199,7 @@ Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an inp
 run again (a snapshot was kept), 130 stopped by you."""
 
 
-VERBS = ("run", "ingest", "search", "export", "review", "stage", "list", "show", "report", "drive")
+VERBS = ("run", "ingest", "search", "export", "review", "stage", "list", "show", "publish", "report", "drive")
 
 
 def parse(arguments: list[str]) -> Command:

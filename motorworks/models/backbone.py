@@ -1,12 +1,13 @@
 """The decoder socket: any Hugging Face decoder fed by `inputs_embeds`."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Protocol
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, LlamaModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, DynamicCache, LlamaConfig, PreTrainedConfig
 
 from motorworks.models.config import ModelConfig
 
@@ -24,28 +25,11 @@ class Backbone(Protocol):
 
 
 class LlamaBackbone(nn.Module):
-    """A Llama-shaped decoder without its word table: our words are embedded outside."""
+    """A Hugging Face decoder, Llama-shaped unless the config brings another, without its word table: our words are embedded outside."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.decoder = LlamaModel(
-            LlamaConfig(
-                vocab_size=1,
-                hidden_size=config.dim,
-                num_hidden_layers=config.depth,
-                num_attention_heads=config.heads,
-                num_key_value_heads=config.kv_heads,
-                intermediate_size=config.mlp_dim,
-                max_position_embeddings=2048,
-                use_cache=False,
-                rms_norm_eps=1e-5,
-                rope_theta=100_000.0 if config.backbone == "smollm2-135m" else 10_000.0,
-                bos_token_id=None,
-                eos_token_id=None,
-                pad_token_id=None,
-                attn_implementation="sdpa",
-            )
-        )
+        self.decoder = AutoModel.from_config(_decoder_config(config), attn_implementation="sdpa")
         self.decoder.embed_tokens = nn.Identity()
 
     def forward(self, embeds: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
@@ -56,6 +40,27 @@ class LlamaBackbone(nn.Module):
         cache = DynamicCache(memory or None)
         states = self.decoder(inputs_embeds=embeds, past_key_values=cache, use_cache=True).last_hidden_state
         return states, tuple((layer[0], layer[1]) for layer in cache)
+
+
+def _decoder_config(config: ModelConfig) -> PreTrainedConfig:
+    if config.backbone == "hf":
+        theirs = json.loads(config.backbone_json)
+        return AutoConfig.for_model(theirs.pop("model_type"), **{**theirs, "use_cache": False})
+    return LlamaConfig(
+        vocab_size=1,
+        hidden_size=config.dim,
+        num_hidden_layers=config.depth,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads,
+        intermediate_size=config.mlp_dim,
+        max_position_embeddings=2048,
+        use_cache=False,
+        rms_norm_eps=1e-5,
+        rope_theta=100_000.0 if config.backbone == "smollm2-135m" else 10_000.0,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
+    )
 
 
 def first_tokens(memory: Memory, num: int) -> Memory:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-BACKBONES = ("llama-random", "smollm2-135m")
+BACKBONES = ("llama-random", "smollm2-135m", "hf")
+EYES = ("own", "hf")
 ACTION_HEADS = ("proposals", "tokens", "flow")
 THINKING = ("off", "latent", "text")  # models.reasoning
 SMOLLM2 = {"dim": 576, "depth": 30, "heads": 9, "kv_heads": 3, "mlp_dim": 1536}  # its published shape
@@ -51,10 +52,17 @@ class ModelConfig:
     latent_thoughts: int = 0  # learned vectors that may stand in a thought's place; 0: this model has none
     thought_gate: bool = False  # learns whether thinking pays
     backbone: str = "llama-random"
+    backbone_json: str = ""  # of the backbone "hf": the decoder's own config (models.pretrained)
+    eye: str = "own"
+    eye_json: str = ""  # of the eye "hf": the vision tower's own config
+    eye_patches: tuple[int, int] = (9, 18)  # rows and columns that pictures are enlarged to
+    eye_frozen: bool = True  # the tower is not trained, what reads it is
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
             raise ValueError(f"backbone {self.backbone!r} is not one of {BACKBONES}")
+        if (self.backbone == "hf") != bool(self.backbone_json) or self.eye not in EYES or (self.eye == "hf") != bool(self.eye_json):
+            raise ValueError("a backbone or eye of Hugging Face needs its config: make it with models.pretrained.with_decoder or with_eye")
         if self.backbone == "smollm2-135m" and {name: getattr(self, name) for name in SMOLLM2} != SMOLLM2:
             raise ValueError(f"backbone smollm2-135m needs {SMOLLM2}; start from family('base')")
         if self.dim % self.heads or self.heads % self.kv_heads or self.vision_dim % self.vision_heads:

@@ -5,14 +5,19 @@ The stem stands where a ViT cuts patches: few-stride 3x3 convolutions see edges 
 Legend: B batch, H image rows, W image columns, N patches, L latents, D width.
 """
 
+import json
+from inspect import signature
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import AutoConfig, AutoModel
 
 from motorworks.models.config import ModelConfig
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Attention(nn.Module):
@@ -85,6 +90,29 @@ class LatentNorm(nn.BatchNorm1d):
         return super().forward(x_NC)
 
 
+class Tower(nn.Module):
+    """A Hugging Face vision transformer: pictures enlarged to whole patches, its patch states out."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        theirs = json.loads(config.eye_json)
+        self.model = AutoModel.from_config(AutoConfig.for_model(theirs.pop("model_type"), **theirs), attn_implementation="sdpa")
+        self.num_patches = config.eye_patches[0] * config.eye_patches[1]
+        self.size_px = tuple(self.model.config.patch_size * patches for patches in config.eye_patches)
+        self.frozen = config.eye_frozen
+        self.asks = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in signature(self.model.forward).parameters else {}
+        self.model.requires_grad_(not self.frozen)
+        self.register_buffer("mean_C", torch.tensor(_IMAGENET_MEAN), persistent=False)
+        self.register_buffer("std_C", torch.tensor(_IMAGENET_STD), persistent=False)
+
+    def forward(self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"]) -> Float[Tensor, "b n d"]:
+        pixels = ((images.to(self.mean_C.dtype) / 255 - self.mean_C) / self.std_C).permute(0, 3, 1, 2)
+        pixels = F.interpolate(pixels, self.size_px, mode="bilinear", align_corners=False)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            states = self.model(pixel_values=pixels, **self.asks).last_hidden_state
+        return states[:, -self.num_patches :]  # class and register tokens come first
+
+
 class Vision(nn.Module):
     """Image to latents."""
 
@@ -92,9 +120,14 @@ class Vision(nn.Module):
         super().__init__()
         dim, heads, ratio = config.vision_dim, config.vision_heads, config.vision_mlp_ratio
         rows, columns = config.grid
-        self.stem = Stem(config.patch, dim)
+        self.tower = Tower(config) if config.eye == "hf" else None
+        if self.tower is None:
+            self.stem = Stem(config.patch, dim)
+        else:
+            (rows, columns), width = config.eye_patches, self.tower.model.config.hidden_size
+            self.read_tower = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
         self.position_ND = nn.Parameter(torch.randn(rows * columns, dim) * 0.3)  # as large as a patch: where is half of what
-        self.blocks = nn.ModuleList(Block(dim, heads, ratio) for _ in range(config.vision_depth))
+        self.blocks = nn.ModuleList(Block(dim, heads, ratio) for _ in range(config.vision_depth if self.tower is None else 0))
         self.queries_LD = nn.Parameter(torch.randn(config.latents_per_frame, dim) * 0.02)
         self.resampler = nn.ModuleList(Block(dim, heads, ratio, cross=True) for _ in range(config.resampler_depth))
         with torch.no_grad():  # sharp from the start: a query that averages the whole image tells no left from right
@@ -107,8 +140,11 @@ class Vision(nn.Module):
 
     def forward(self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"]) -> Float[Tensor, "b l d"]:
         """Latents of 64x128 RGB images with values 0..255."""
-        pixels = (images.to(self.position_ND.dtype) / 127.5).sub_(1)
-        x_BND = self.stem(pixels.permute(0, 3, 1, 2)) + self.position_ND
+        if self.tower is None:
+            pixels = (images.to(self.position_ND.dtype) / 127.5).sub_(1)
+            x_BND = self.stem(pixels.permute(0, 3, 1, 2)) + self.position_ND
+        else:
+            x_BND = self.read_tower(self.tower(images)) + self.position_ND
         for block in self.blocks:
             x_BND = block(x_BND)
         latents_BLD = self.queries_LD.expand(x_BND.shape[0], -1, -1)

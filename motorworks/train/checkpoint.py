@@ -41,3 +41,23 @@ def load(path: Path) -> tuple[DrivingModel, ModelConfig]:
     model = DrivingModel(config, pretrained=False)
     model.load_state_dict(weights)
     return model.eval(), config
+
+
+def save_folder(folder: Path, model: DrivingModel) -> None:
+    """As the Hub has models: model.safetensors and config.json, into a folder that is there."""
+    save(folder / "model.safetensors", model)
+    facts = {"model_type": "motorworks", "architectures": [type(model).__name__], **asdict(model.config)}
+    (folder / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True))
+
+
+def load_folder(folder: Path) -> tuple[DrivingModel, ModelConfig]:
+    """As `load`; a config.json that does not fit the weights raises ValueError."""
+    model, config = load(folder / "model.safetensors")
+    try:
+        told = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder / 'config.json'} cannot be read ({error}); write the folder again with motorworks publish") from error
+    wrong = [name for name, value in json.loads(json.dumps(asdict(config))).items() if told.get(name) != value]
+    if wrong:
+        raise ValueError(f"{folder / 'config.json'}: {wrong[0]} is {told.get(wrong[0])!r}, the weights are of {getattr(config, wrong[0])!r}")
+    return model, config

