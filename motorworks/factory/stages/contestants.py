@@ -38,7 +38,7 @@ def contestants(inputs: Inputs, *, threads: int) -> "dict[str, tuple[str, Callab
         found[LAST] = (last.digest, partial(int8_policy, last.path / "int8", LAST, threads))
     for role, name, file in MODELS:
         artifact = inputs.one(role)
-        found[name] = (artifact.digest, partial(_torch_policy, artifact.path / file, name, threads))
+        found[name] = (artifact.digest, partial(torch_policy, artifact.path / file, name, threads))
     return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, threads))}
 
 
@@ -49,7 +49,8 @@ def _teacher_policy(teacher: Artifact) -> "Policy":
     return Teacher(load_teacher(teacher).act)
 
 
-def _torch_policy(file: Path, name: str, threads: int) -> "Policy":
+def torch_policy(file: Path, name: str, threads: int) -> "Policy":
+    """A checkpoint at the wheel."""
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
     from motorworks.train.checkpoint import load

@@ -1,0 +1,82 @@
+"""How loss falls with size and data: a grid of small runs, a forecast, and then the one large run that it was about.
+
+clips ─► ingest ─► curate ─► samples ─► grid ─► forecast ─► largest ─► check
+                                └───────┴──────────┴───────────┘
+"""
+
+from dataclasses import dataclass, replace
+
+from motorworks.factory.stages import curate, ingest, scaling_cell, scaling_check, scaling_forecast, scaling_samples, scaling_speed, town_clips
+from motorworks.factory.stages.curate import CurateConfig
+from motorworks.factory.stages.scaling_cell import ScalingCellConfig
+from motorworks.factory.stages.scaling_check import ScalingCheckConfig
+from motorworks.factory.stages.scaling_forecast import ScalingForecastConfig
+from motorworks.factory.stages.scaling_samples import ScalingSamplesConfig
+from motorworks.factory.stages.scaling_speed import ScalingSpeedConfig
+from motorworks.factory.stages.town_clips import TownClipsConfig
+from motorworks.factory.step import RecipeOptions, Step
+
+SAMPLES_PER_EXCERPT = 30  # of the town: 8 s at 5 Hz, less those with under a second to come and what curation drops
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The grid; each dial from its smallest to what the largest run has."""
+
+    widths: tuple[int, ...] = (16, 32, 64, 96, 128)  # 23,000 to 1.1 million parameters
+    largest_width: int = 192  # 3 million
+    data_fracs: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of what the largest run sees
+    num_samples: int = 8000  # of the largest run
+    passes: int = 2
+    held_out_frac: float = 0.15
+    num_scenarios: int = 12
+    num_resamples: int = 300
+    threads: int = 1  # of a run; runs of the grid go on side by side: see --workers
+
+
+SCALING = Sizes()
+
+
+def scaling(options: RecipeOptions) -> tuple[Step, ...]:
+    """With `options.num_samples` the largest run sees that many: `motorworks scaling --minutes` chooses it."""
+    return chain("scaling", replace(SCALING, num_samples=options.num_samples or SCALING.num_samples), options)
+
+
+def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
+    """The check, and how fast the machine is, which nothing else reads. With clips of the user's, those alone are trained on."""
+    here = f"{name}/turn{options.turn}"
+    town = TownClipsConfig(num_recordings=_excerpts(sizes), threads=sizes.threads, seed=1 + options.seed)
+    driven = {} if options.clips else {"town": Step(name=f"{name}/town_clips", run=town_clips.run, config=town)}
+    read = Step(name=f"{here}/ingest", run=ingest.run, config=ingest.given(options), inputs=driven)
+    chosen = Step(name=f"{here}/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
+    split = ScalingSamplesConfig(held_out_frac=sizes.held_out_frac, seed=options.seed)
+    samples = {"samples": Step(name=f"{here}/samples", run=scaling_samples.run, config=split, inputs={"samples": chosen})}
+
+    cells = ScalingCellConfig(
+        widths=sizes.widths,
+        data_fracs=sizes.data_fracs,
+        most_samples=sizes.num_samples,
+        passes=sizes.passes,
+        threads=sizes.threads,
+        seed=options.seed,
+    )
+    last = replace(cells, widths=(sizes.largest_width,), data_fracs=(1.0,))
+    told = ScalingForecastConfig(largest=last, num_resamples=sizes.num_resamples, seed=options.seed)
+    checked = ScalingCheckConfig(
+        num_scenarios=sizes.num_scenarios, num_resamples=sizes.num_resamples, threads=sizes.threads, seed=options.seed
+    )
+
+    grid = Step(name=f"{here}/grid", run=scaling_cell.run, config=cells, inputs=samples)
+    forecast = Step(name=f"{here}/forecast", run=scaling_forecast.run, config=told, inputs=samples | {"grid": grid})
+    largest = Step(name=f"{here}/largest", run=scaling_cell.run, config=last, inputs=samples | {"forecast": forecast})
+    all_runs = {"grid": grid, "forecast": forecast, "largest": largest}
+    pace = ScalingSpeedConfig(widths=(*sizes.widths, sizes.largest_width), threads=sizes.threads)
+    return (
+        Step(name=f"{name}/speed", run=scaling_speed.run, config=pace),
+        Step(name=f"{here}/check", run=scaling_check.run, config=checked, inputs=all_runs),
+    )
+
+
+def _excerpts(sizes: Sizes) -> int:
+    """Of the town, with one in ten to spare."""
+    return round(1.1 * sizes.num_samples / (1 - sizes.held_out_frac) / SAMPLES_PER_EXCERPT) + 4
