@@ -43,15 +43,20 @@ def scaling(options: RecipeOptions) -> tuple[Step, ...]:
 
 
 def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
-    """The check, and how fast the machine is, which nothing else reads. With clips of the user's, those alone are trained on."""
+    """Clips of the user's, and of the town where there are none; then the law of what was curated. How fast the machine is stands beside."""
     here = f"{name}/turn{options.turn}"
     town = TownClipsConfig(num_recordings=_excerpts(sizes), threads=sizes.threads, seed=1 + options.seed)
     driven = {} if options.clips else {"town": Step(name=f"{name}/town_clips", run=town_clips.run, config=town)}
     read = Step(name=f"{here}/ingest", run=ingest.run, config=ingest.given(options), inputs=driven)
     chosen = Step(name=f"{here}/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
-    split = ScalingSamplesConfig(held_out_frac=sizes.held_out_frac, seed=options.seed)
-    samples = {"samples": Step(name=f"{here}/samples", run=scaling_samples.run, config=split, inputs={"samples": chosen})}
+    pace = ScalingSpeedConfig(widths=(*sizes.widths, sizes.largest_width), threads=sizes.threads)
+    return Step(name=f"{name}/speed", run=scaling_speed.run, config=pace), law(here, sizes, options, chosen)
 
+
+def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> Step:
+    """The grid, the forecast that sees the grid alone, the largest run that needs the forecast, and the check of one against the other."""
+    split = ScalingSamplesConfig(held_out_frac=sizes.held_out_frac, seed=options.seed)
+    samples = {"samples": Step(name=f"{here}/samples", run=scaling_samples.run, config=split, inputs={"samples": curated})}
     cells = ScalingCellConfig(
         widths=sizes.widths,
         data_fracs=sizes.data_fracs,
@@ -65,16 +70,10 @@ def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
     checked = ScalingCheckConfig(
         num_scenarios=sizes.num_scenarios, num_resamples=sizes.num_resamples, threads=sizes.threads, seed=options.seed
     )
-
     grid = Step(name=f"{here}/grid", run=scaling_cell.run, config=cells, inputs=samples)
     forecast = Step(name=f"{here}/forecast", run=scaling_forecast.run, config=told, inputs=samples | {"grid": grid})
     largest = Step(name=f"{here}/largest", run=scaling_cell.run, config=last, inputs=samples | {"forecast": forecast})
-    all_runs = {"grid": grid, "forecast": forecast, "largest": largest}
-    pace = ScalingSpeedConfig(widths=(*sizes.widths, sizes.largest_width), threads=sizes.threads)
-    return (
-        Step(name=f"{name}/speed", run=scaling_speed.run, config=pace),
-        Step(name=f"{here}/check", run=scaling_check.run, config=checked, inputs=all_runs),
-    )
+    return Step(name=f"{here}/check", run=scaling_check.run, config=checked, inputs={"grid": grid, "forecast": forecast, "largest": largest})
 
 
 def _excerpts(sizes: Sizes) -> int:

@@ -64,8 +64,14 @@ def run(config: ScalingCheckConfig, inputs: Inputs, out: Output) -> None:
 def _check_order(grid: Artifact, forecast: Artifact, largest: Artifact) -> None:
     """The records themselves say that the forecast saw the grid and the largest run came after it."""
     read = {one.name: one.record["fingerprint_fields"]["inputs"] for one in (forecast, largest)}
-    if read[forecast.name].get("grid") != [grid.digest] or "largest" in read[forecast.name] or read[largest.name].get("forecast") != [forecast.digest]:
-        raise BadInput(f"{largest} was not made after {forecast}, or that not from {grid}: the largest step must read the forecast, the forecast the grid")
+    if (
+        read[forecast.name].get("grid") != [grid.digest]
+        or "largest" in read[forecast.name]
+        or read[largest.name].get("forecast") != [forecast.digest]
+    ):
+        raise BadInput(
+            f"{largest} was not made after {forecast}, or that not from {grid}: the largest step must read the forecast, the forecast the grid"
+        )
 
 
 def diagonal(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,8 +8,6 @@ from motorworks.factory.artifact import Inputs
 from motorworks.factory.stages.scaling_cell import ScalingCellConfig, planned_runs
 from motorworks.factory.step import Output
 
-# arXiv 2506.08228: 84 motion forecasting models of 0.9 to 118 M parameters; exponent and half width of its interval
-WAYMO = {"params": (0.63, 0.08), "samples": (0.44, 0.06)}
 NUM_BUDGETS = 5  # of the isoFLOP plot
 NUM_POINTS = 25  # of a drawn curve
 
