@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1))
     given = parser.parse_args()
+    given.rates = sorted(given.rates)
     print("width  " + "  ".join(f"{rate:8.1e}" for rate in given.rates) + "   best rate", flush=True)
     best = []
     for width in given.widths:

@@ -74,13 +74,14 @@ def samples_per_s(width: int, *, num_steps: int, threads: int) -> float:
     """How fast a member trains here, on noise, one warm step aside."""
     torch.set_num_threads(threads)
     member = scaled(width)
-    model, noise = DrivingModel(member.config), _noise(2 * member.batch_size)
+    model, nothing = DrivingModel(member.config), noise(2 * member.batch_size)
     config = FitConfig(steps=1, batch_size=member.batch_size, lr=member.lr, losses=ONLY_ACTION)
-    fit(model, noise, config, threads=threads)
-    return fit(model, noise, replace(config, steps=num_steps), threads=threads).samples_per_s
+    fit(model, nothing, config, threads=threads)
+    return fit(model, nothing, replace(config, steps=num_steps), threads=threads).samples_per_s
 
 
-def _noise(num: int) -> Samples:
+def noise(num: int) -> Samples:
+    """Samples of nothing, always the same."""
     generator = np.random.default_rng(0)
     return samples_from_arrays(
         images=generator.integers(0, 256, (num, HEIGHT_PX, WIDTH_PX, 3), np.uint8),

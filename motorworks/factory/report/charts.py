@@ -149,14 +149,14 @@ def curves(lines: Sequence[Curve], *, title: str, x_label: str = "step", log: bo
 def plane(
     bands: Sequence[Band], marks: Sequence[Mark], *, title: str, x_label: str, log_y: bool = False, width: int = 520, height: int = 300
 ) -> Markup:
-    """Measured points and lines over a logarithmic x axis, with a legend."""
+    """Measured points and lines over a logarithmic x axis, with a legend; `log_y` where the values span enough."""
     xs = [x for band in bands for x in band.xs] + [mark.x for mark in marks]
     ys = [y for band in bands for y in (*band.ys, *band.low, *band.high)] + [
         y for mark in marks for y in (mark.y, mark.low, mark.high) if y is not None
     ]
     if not xs:
         return Markup('<p class="none">no points</p>')
-    log_y = log_y and min(ys) > 0
+    log_y = log_y and min(ys) > 0 and max(ys) > 4 * min(ys)  # over less, decades have no ticks to read
     x_axis, y_axis = _log_ticks(min(xs), max(xs)), _log_ticks(min(ys), max(ys)) if log_y else ticks(min(ys), max(ys))
     keys = [(band.label, band.tone) for band in bands] + [(mark.label, mark.tone) for mark in marks if mark.label]
     rows = _legend([(label, tone) for label, tone in keys if label], width)

@@ -18,8 +18,8 @@ _TONES = ("s1", "s2", "s5", "s4", "s6", "expert", "probe")
 _EXPONENTS = {
     "alpha": "alpha: loss over size",
     "beta": "beta: loss over data",
-    "params_of_compute": "best size over compute",
-    "samples_of_compute": "best data over compute",
+    "params_of_compute": "size over compute",
+    "samples_of_compute": "data over compute",
 }
 _AT_THE_WHEEL = ("route_left_frac", "failed_frac")
 _WORDS = {"route_left_frac": "route not driven, share", "failed_frac": "drives without a clean arrival, share"}
@@ -180,7 +180,7 @@ def _band(row: Facts, label: str, tone: str) -> Band:
 
 
 def _largest(measured: Facts, x: float) -> Mark:
-    return Mark(x=x, y=measured["loss"], tone="accent", label="the largest run, measured")
+    return Mark(x=x, y=measured["loss"], tone="s6", label="the largest run, measured")
 
 
 def _json(record: Record | None, file: str) -> Any:
