@@ -35,11 +35,17 @@ class Sizes:
 
 
 SCALING = Sizes()
+SMALL = Sizes(widths=(16, 24, 40, 64), largest_width=96, num_samples=7500)  # to 650,000 parameters
 
 
 def scaling(options: RecipeOptions) -> tuple[Step, ...]:
     """With `options.num_samples` the largest run sees that many: `motorworks scaling --minutes` chooses it."""
     return chain("scaling", replace(SCALING, num_samples=options.num_samples or SCALING.num_samples), options)
+
+
+def small(options: RecipeOptions) -> tuple[Step, ...]:
+    """`motorworks run --recipe recipes.scaling:small`: a tenth of the compute, for a look at all of it."""
+    return chain("small_scaling", SMALL, options)
 
 
 def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
@@ -67,9 +73,7 @@ def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> Step:
     )
     last = replace(cells, widths=(sizes.largest_width,), data_fracs=(1.0,))
     told = ScalingForecastConfig(largest=last, num_resamples=sizes.num_resamples, seed=options.seed)
-    checked = ScalingCheckConfig(
-        num_scenarios=sizes.num_scenarios, num_resamples=sizes.num_resamples, threads=sizes.threads, seed=options.seed
-    )
+    checked = ScalingCheckConfig(num_scenarios=sizes.num_scenarios, num_resamples=sizes.num_resamples, threads=sizes.threads, seed=options.seed)
     grid = Step(name=f"{here}/grid", run=scaling_cell.run, config=cells, inputs=samples)
     forecast = Step(name=f"{here}/forecast", run=scaling_forecast.run, config=told, inputs=samples | {"grid": grid})
     largest = Step(name=f"{here}/largest", run=scaling_cell.run, config=last, inputs=samples | {"forecast": forecast})
@@ -77,5 +81,5 @@ def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> Step:
 
 
 def _excerpts(sizes: Sizes) -> int:
-    """Of the town, with one in ten to spare."""
-    return round(1.1 * sizes.num_samples / (1 - sizes.held_out_frac) / SAMPLES_PER_EXCERPT) + 4
+    """Of the town, with a few to spare."""
+    return round(sizes.num_samples / (1 - sizes.held_out_frac) / SAMPLES_PER_EXCERPT) + 6

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from motorworks.models.config import ModelConfig
 
 HEAD_DIM = 32
-REFERENCE_WIDTH = 64
-REFERENCE_LR = 4e-3  # the best at REFERENCE_WIDTH
-LR_EXPONENT = 0.5
+LR_TIMES_WIDTH = 0.135
 BATCH_SIZE = 32
 
 
@@ -23,8 +21,9 @@ class Member:
 def scaled(width: int) -> Member:
     """The member of a width, a multiple of 8 from 16 up: depth grows with it, the eye is as wide as the decoder.
 
-    The rate falls as a power of the width, measured by `bench/lr_transfer.py` (docs/scaling.md). The batch is one size for all: the best one
-    follows the loss, not the model (McCandlish et al. 2018, arXiv 1812.06162; Kaplan et al. 2020, arXiv 2001.08361, section 5.1).
+    The rate falls as one over the width: the rule of muP for Adam (Yang et al. 2022, arXiv 2203.03466), and what `bench/lr_transfer.py` found
+    here (docs/scaling.md). Beyond the widths tried there it is a rule, not a measurement. The batch is one size for all: the best one follows
+    the loss, not the model (McCandlish et al. 2018, arXiv 1812.06162; Kaplan et al. 2020, arXiv 2001.08361, section 5.1).
     """
     if width < 16 or width % 8:
         raise ValueError(f"width {width} must be a multiple of 8, 16 or more")
@@ -40,4 +39,4 @@ def scaled(width: int) -> Member:
         vision_depth=3 * depth // 4,
         vision_heads=heads,
     )
-    return Member(config=config, lr=REFERENCE_LR * (REFERENCE_WIDTH / width) ** LR_EXPONENT, batch_size=BATCH_SIZE)
+    return Member(config=config, lr=LR_TIMES_WIDTH / width, batch_size=BATCH_SIZE)

@@ -1,6 +1,7 @@
 """What a smaller run sees is the beginning of what a larger one sees, and nobody sees what is held out."""
 
 from dataclasses import fields
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_a_run_repeats_itself_and_its_loss_is_a_mean_over_recordings():
 
 def test_sizes_are_those_of_the_model_and_grow_with_the_width():
     sizes = [size_of(width) for width in (16, 32, 64, 128, 192)]
-    assert all(a["params"] < b["params"] and a["flops_per_sample"] < b["flops_per_sample"] for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(a["params"] < b["params"] and a["flops_per_sample"] < b["flops_per_sample"] for a, b in pairwise(sizes))
     assert 20_000 < sizes[0]["params"] < 30_000 and 2.5e6 < sizes[-1]["params"] < 3.5e6
     model = DrivingModel(scaled(32).config)
     model.vision.requires_grad_(False)
@@ -84,5 +85,5 @@ def test_a_width_that_makes_no_member_is_refused(width):
 def test_wider_members_are_deeper_and_learn_slower():
     members = [scaled(width) for width in (16, 64, 256, 512)]
     assert [member.config.depth for member in members] == [2, 2, 4, family("small").depth]
-    assert all(a.lr > b.lr for a, b in zip(members, members[1:], strict=False))
+    assert all(a.lr > b.lr for a, b in pairwise(members))
     assert all(scaled(width).config.dim // scaled(width).config.heads % 2 == 0 for width in range(16, 520, 8))

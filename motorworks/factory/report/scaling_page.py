@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
 from motorworks.factory.report.charts import Band, Dot, Mark, dot_whisker, number, plane, short
 from motorworks.factory.report.html import Section, absent, finite, folded, grid, marks, mean_and_interval, table, tiles, words
 from motorworks.factory.report.names import metric_words
@@ -142,9 +140,7 @@ def _wheel(drives: Facts | None) -> Section:
     plots, said = [], []
     for metric in _AT_THE_WHEEL:
         rows = [row for row in drives["rows"] if row["metric"] == metric]
-        points = [
-            Mark(x=row["flops"], y=row["mean"], low=max(row["low"], 0.0), high=min(row["high"], 1.0)) for row in rows if finite(row["flops"])
-        ]
+        points = [Mark(x=row["flops"], y=row["mean"], low=max(row["low"], 0.0), high=min(row["high"], 1.0)) for row in rows if finite(row["flops"])]
         ends = [min(mark.x for mark in points), max(mark.x for mark in points)]
         probes = [(words(row["policy"]), row["mean"], tone) for row, tone in zip([r for r in rows if r["flops"] is None], _TONES[1:], strict=False)]
         lines = [Band(label=label, xs=ends, ys=[mean, mean], tone=tone) for label, mean, tone in probes]
