@@ -1,18 +1,28 @@
 """How loss falls with size and data: a grid of small runs, a forecast, and then the one large run that it was about.
 
-clips ─► ingest ─► curate ─► samples ─► grid ─► forecast ─► largest ─► check
-                                └───────┴──────────┴───────────┘
+clips ─► ingest ─► curate ─► samples ─► grid ─► forecast ─► largest ─► check, wheel
 """
 
 from dataclasses import dataclass, replace
 
-from motorworks.factory.stages import curate, ingest, scaling_cell, scaling_check, scaling_forecast, scaling_samples, scaling_speed, town_clips
+from motorworks.factory.stages import (
+    curate,
+    ingest,
+    scaling_cell,
+    scaling_check,
+    scaling_forecast,
+    scaling_samples,
+    scaling_speed,
+    scaling_wheel,
+    town_clips,
+)
 from motorworks.factory.stages.curate import CurateConfig
 from motorworks.factory.stages.scaling_cell import ScalingCellConfig
 from motorworks.factory.stages.scaling_check import ScalingCheckConfig
 from motorworks.factory.stages.scaling_forecast import ScalingForecastConfig
 from motorworks.factory.stages.scaling_samples import ScalingSamplesConfig
 from motorworks.factory.stages.scaling_speed import ScalingSpeedConfig
+from motorworks.factory.stages.scaling_wheel import ScalingWheelConfig
 from motorworks.factory.stages.town_clips import TownClipsConfig
 from motorworks.factory.step import RecipeOptions, Step
 
@@ -56,11 +66,11 @@ def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
     read = Step(name=f"{here}/ingest", run=ingest.run, config=ingest.given(options), inputs=driven)
     chosen = Step(name=f"{here}/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
     pace = ScalingSpeedConfig(widths=(*sizes.widths, sizes.largest_width), threads=sizes.threads)
-    return Step(name=f"{name}/speed", run=scaling_speed.run, config=pace), law(here, sizes, options, chosen)
+    return Step(name=f"{name}/speed", run=scaling_speed.run, config=pace), *law(here, sizes, options, chosen)
 
 
-def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> Step:
-    """The grid, the forecast that sees the grid alone, the largest run that needs the forecast, and the check of one against the other."""
+def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> tuple[Step, ...]:
+    """The grid, the forecast that sees the grid alone, the largest run that needs the forecast, the check of one against the other; and drives."""
     split = ScalingSamplesConfig(held_out_frac=sizes.held_out_frac, seed=options.seed)
     samples = {"samples": Step(name=f"{here}/samples", run=scaling_samples.run, config=split, inputs={"samples": curated})}
     cells = ScalingCellConfig(
@@ -73,11 +83,13 @@ def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> Step:
     )
     last = replace(cells, widths=(sizes.largest_width,), data_fracs=(1.0,))
     told = ScalingForecastConfig(largest=last, num_resamples=sizes.num_resamples, seed=options.seed)
-    checked = ScalingCheckConfig(num_scenarios=sizes.num_scenarios, num_resamples=sizes.num_resamples, threads=sizes.threads, seed=options.seed)
+    checked = ScalingCheckConfig(num_resamples=sizes.num_resamples, seed=options.seed)
+    driven = ScalingWheelConfig(num_scenarios=sizes.num_scenarios, threads=sizes.threads)
     grid = Step(name=f"{here}/grid", run=scaling_cell.run, config=cells, inputs=samples)
     forecast = Step(name=f"{here}/forecast", run=scaling_forecast.run, config=told, inputs=samples | {"grid": grid})
     largest = Step(name=f"{here}/largest", run=scaling_cell.run, config=last, inputs=samples | {"forecast": forecast})
-    return Step(name=f"{here}/check", run=scaling_check.run, config=checked, inputs={"grid": grid, "forecast": forecast, "largest": largest})
+    check = Step(name=f"{here}/check", run=scaling_check.run, config=checked, inputs={"grid": grid, "forecast": forecast, "largest": largest})
+    return check, Step(name=f"{here}/wheel", run=scaling_wheel.run, config=driven, inputs={"grid": grid, "largest": largest})
 
 
 def _excerpts(sizes: Sizes) -> int:

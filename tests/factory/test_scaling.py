@@ -28,7 +28,7 @@ HERE = "toyscaling/turn1"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Path, dict[str, Artifact]]:
     root = tmp_path_factory.mktemp("artifacts")
-    return root, Runner(root).make(toy_scaling.toy(RecipeOptions()))
+    return root, Runner(root).make(*toy_scaling.toy(RecipeOptions()))
 
 
 def read(artifact: Artifact, file: str):
@@ -62,7 +62,7 @@ def test_the_records_prove_that_the_forecast_came_first(made):
 def test_the_check_is_the_forecast_against_the_run_and_drives_them(made):
     _, artifacts = made
     told, [row] = read(artifacts[f"{HERE}/forecast"], "forecast.json"), read(artifacts[f"{HERE}/largest"], "cells.json")
-    check, drives = (read(artifacts[f"{HERE}/check"], f"{name}.json") for name in ("check", "drives"))
+    check, drives = read(artifacts[f"{HERE}/check"], "check.json"), read(artifacts[f"{HERE}/wheel"], "drives.json")
     assert check["error_frac"] == pytest.approx(told["loss"]["value"] / row["loss"] - 1)
     left = {of["policy"]: of["mean"] for of in drives["rows"] if of["metric"] == "route_left_frac"}
     assert {"stand_still", "expert", row["name"]} <= set(left) and len(left) == 3 + 3 + 1
@@ -72,10 +72,10 @@ def test_the_check_is_the_forecast_against_the_run_and_drives_them(made):
 
 def test_what_is_made_is_reused_and_another_forecast_makes_the_largest_run_again(made):
     root, _ = made
-    goal = toy_scaling.toy(RecipeOptions())
-    planned = {one.step.name: one.state for one in Runner(root).plan(goal)}
+    goals = toy_scaling.toy(RecipeOptions())
+    planned = {one.step.name: one.state for one in Runner(root).plan(*goals)}
     assert set(planned.values()) == {"cached"}
-    largest = step_named((goal,), f"{HERE}/largest")
+    largest = step_named(goals, f"{HERE}/largest")
     other = replace(largest.inputs["forecast"], config=replace(largest.inputs["forecast"].config, num_resamples=21))
     again = replace(largest, inputs={**largest.inputs, "forecast": other})
     assert [one.state for one in Runner(root).plan(again)][-2:] == ["run", "waits"]
@@ -84,7 +84,7 @@ def test_what_is_made_is_reused_and_another_forecast_makes_the_largest_run_again
 def test_a_forecast_about_another_run_is_refused(made):
     _, artifacts = made
     inputs = Inputs(samples=artifacts[f"{HERE}/samples"], forecast=artifacts[f"{HERE}/forecast"])
-    config = step_named((toy_scaling.toy(RecipeOptions()),), f"{HERE}/largest").config
+    config = step_named(toy_scaling.toy(RecipeOptions()), f"{HERE}/largest").config
     scaling_cell._check_forecast(config, inputs)
     with pytest.raises(BadInput, match="is about w40-d640, this run is w48-d640"):
         scaling_cell._check_forecast(replace(config, widths=(48,)), inputs)

@@ -46,14 +46,14 @@ def curated(config: Curated, inputs: Inputs, out: Output) -> None:
     (out.path / "clips.json").write_text(json.dumps([*rows, {"clip_id": "dark", "dropped": "dark"}]))
 
 
-def toy(options: RecipeOptions) -> Step:
+def toy(options: RecipeOptions) -> tuple[Step, ...]:
     return law("toyscaling/turn1", TOY, options, Step(name="toyscaling/turn1/curate", run=curated, config=Curated()))
 
 
-def few(options: RecipeOptions) -> Step:
+def few(options: RecipeOptions) -> tuple[Step, ...]:
     return law("few/turn1", TOY, options, Step(name="few/turn1/curate", run=curated, config=Curated(num_recordings=5)))
 
 
-def two_sizes(options: RecipeOptions) -> Step:
+def two_sizes(options: RecipeOptions) -> tuple[Step, ...]:
     few_cells = replace(TOY, widths=(16, 24))
     return law("twosizes/turn1", few_cells, options, Step(name="twosizes/turn1/curate", run=curated, config=Curated()))

@@ -28,7 +28,7 @@ Facts = Mapping[str, Any]
 def scaling_sections(turn: Turn) -> list[Section]:
     """All sections; what was not made yet says so."""
     forecast, check = _json(turn.find("forecast"), "forecast.json"), _json(turn.find("check"), "check.json")
-    curves, drives = _json(turn.find("forecast"), "curves.json"), _json(turn.find("check"), "drives.json")
+    curves, drives = _json(turn.find("forecast"), "curves.json"), _json(turn.find("wheel"), "drives.json")
     if forecast is None or curves is None:
         why = "The grid has no forecast yet: run `motorworks scaling` to its end."
         return [Section(anchor="headline", title="What came out", lead=why, blocks=()), _runs(turn, None), thin(turn)]
@@ -136,7 +136,7 @@ def _exponents(forecast: Facts) -> Section:
 def _wheel(drives: Facts | None) -> Section:
     title = "At the wheel"
     if drives is None:
-        return Section(anchor="wheel", title=title, lead="Not driven.", blocks=(absent("check left no drives.json"),))
+        return Section(anchor="wheel", title=title, lead="Not driven.", blocks=(absent("wheel left no drives.json"),))
     plots, said = [], []
     for metric in _AT_THE_WHEEL:
         rows = [row for row in drives["rows"] if row["metric"] == metric]

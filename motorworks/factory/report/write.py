@@ -32,7 +32,7 @@ def write_report(artifacts_root: Path, recipe: str, turn: int, version: str = "d
     """One HTML file from what the stages of a turn left; it needs nothing beside it. Missing stages are named in it."""
     read = read_turn(artifacts_root, recipe, turn, version)
     if read.find("grid") is not None:
-        made, whole = scaling_sections(read), read.find("check") is not None
+        made, whole = scaling_sections(read), read.find("wheel") is not None
     elif read.find("examine") is not None and read.find("curate") is None:
         made, whole = clips_sections(read), True
     else:
