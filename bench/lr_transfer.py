@@ -1,17 +1,17 @@
 """Which learning rate is best at which width, and the power law between them: `python -m bench.lr_transfer SAMPLES.npz`.
 
 SAMPLES.npz is what the stage scaling_samples leaves as train.npz; held_out.npz must lie beside it. The rule in models/scaled.py is what
-this printed (docs/scaling.md has the table). A parabola through log loss over log rate, at the best rate and its two neighbours, places
-each optimum between the rates tried. Losses, unlike times, do not depend on who else uses the machine.
+this printed (docs/scaling.md has the table). Losses, unlike times, do not depend on who else uses the machine.
 """
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-WIDTHS = (16, 48, 128)
+WIDTHS = (16, 96)
 RATES = tuple(1e-3 * 2**power for power in range(6))
 NUM_SAMPLES, PASSES = 2000, 2
 
@@ -36,13 +36,12 @@ def main() -> None:
         print(f"best rate ~ width^{slope:.2f}")
 
 
-def best_rate(rates: list[float], losses: list[float]) -> float:
-    """The vertex of the parabola through the lowest loss and its neighbours; an end of the range, where the lowest is, is returned as it is."""
-    at = int(np.argmin(losses))
-    if at in (0, len(rates) - 1):
-        return rates[at]
-    curve = np.polyfit(np.log(rates[at - 1 : at + 2]), np.log(losses[at - 1 : at + 2]), 2)
-    return math.exp(-curve[1] / (2 * curve[0]))
+def best_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
+    """The vertex of the parabola that fits log loss over log rate best; the best rate tried where none opens upwards, or its vertex lies outside."""
+    known = np.isfinite(losses)
+    curve = np.polyfit(np.log(rates)[known], np.log(losses)[known], 2)
+    vertex = math.exp(-curve[1] / (2 * curve[0])) if curve[0] > 0 else math.inf
+    return vertex if rates[0] <= vertex <= rates[-1] else rates[int(np.argmin(losses))]
 
 
 def held_out_loss(samples: Path, width: int, lr: float, seed: int) -> float:

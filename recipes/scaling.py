@@ -33,11 +33,11 @@ SAMPLES_PER_EXCERPT = 30  # of the town: 8 s at 5 Hz, less those with under a se
 class Sizes:
     """The grid; each dial from its smallest to what the largest run has."""
 
-    widths: tuple[int, ...] = (16, 32, 64, 96, 128)  # 23,000 to 1.1 million parameters
+    widths: tuple[int, ...] = (16, 32, 64, 96, 128)  # 26,000 to 1.1 million parameters
     largest_width: int = 192  # 3 million
     data_fracs: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of what the largest run sees
     num_samples: int = 8000  # of the largest run
-    passes: int = 2
+    passes: int = 4  # as far as repeated samples are nearly as good as new ones (Muennighoff et al. 2023, arXiv 2305.16264)
     held_out_frac: float = 0.15
     num_scenarios: int = 12
     num_resamples: int = 300
