@@ -18,14 +18,15 @@ def samples_for(command: Scaling, speed: Artifact, grid: Any) -> int:
     largest = rows[max(rows)]
     share = sum(grid.data_fracs) * grid.passes  # samples drawn by all runs of one width, for each sample of the largest run
     if command.flops is not None:
-        budget, fixed, unit = command.flops, 0.0, "FLOP (--flops)"
         each = grid.passes * largest["flops_per_sample"] + sum(share * rows[width]["flops_per_sample"] for width in grid.widths)
-    else:
-        budget, fixed, unit = 60 * command.minutes, FIXED_S, "s (--minutes, in 60)"
-        making = 0.0 if command.clips else MAKING_S
-        each = making + grid.passes / largest["samples_per_s"]
-        each += sum(share / rows[width]["samples_per_s"] for width in grid.widths) / command.workers
+        return _bought(command.flops, 0.0, each, "--flops")
+    each_s = (0.0 if command.clips else MAKING_S) + grid.passes / largest["samples_per_s"]
+    each_s += sum(share / rows[width]["samples_per_s"] for width in grid.widths) / command.workers
+    return _bought(command.minutes, FIXED_S / 60, each_s / 60, "--minutes")
+
+
+def _bought(budget: float, fixed: float, each: float, flag: str) -> int:
     num = int((budget - fixed) / each) // 100 * 100
     if num < FEWEST:
-        raise BadUsage(f"a budget of {budget:.3g} {unit} is too small: a grid here takes at least {fixed + FEWEST * each:.3g}")
+        raise BadUsage(f"{flag} {budget:.3g} is too little for a grid here: give {fixed + FEWEST * each:.3g} or more")
     return num
