@@ -7,12 +7,13 @@ from jaxtyping import Float
 from scipy import stats
 
 from motorworks.geometry.array import Array
-from motorworks.train.scaling_law import MAX_EXPONENT, NUM_UNKNOWN, Fit, Interval, Law
+from motorworks.train.scaling_law import MAX_EXPONENT, NUM_UNKNOWN, CannotFit, Fit, Interval, Law, fit_law
 
 LEAST_RUNS, LEAST_SIZES, LEAST_AMOUNTS = 12, 4, 3
 MOST_BEYOND = 4.0  # times the largest of the grid
 WIDEST = 1.0  # width of an exponent's interval, as a share of the exponent
 TREND_CHANCE = 0.01  # by which residuals without a trend would show one
+MOST_MISSED_FRAC = 0.015  # of the loss of what was left out: half of what a forecast may be off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +75,28 @@ def doubts(fit: Fit, *, params: float, samples: float) -> list[str]:
     if fit.law.irreducible < 1e-3 * runs.loss.min():
         found.append("the irreducible loss is at its bound, 0: the runs do not bend towards one yet")
     found += [f"residuals have a trend with {name} (p = {chance:.2g}): the law has the wrong shape there" for name, chance in _trends(fit)]
+    for name, missed in back_test(fit).items():
+        if abs(missed) > MOST_MISSED_FRAC:
+            found.append(f"fitted without the most {name}, the law is {100 * missed:+.1f} % off those runs: loss does not follow it that far")
     for name, wanted, largest in (("parameters", params, runs.params.max()), ("samples", samples, runs.samples.max())):
         if wanted > MOST_BEYOND * largest:
             found.append(f"the forecast is for {wanted / largest:.1f} times the most {name} of the grid, more than {MOST_BEYOND:.0f}")
+    return found
+
+
+def back_test(fit: Fit) -> dict[str, float]:
+    """How far off, on average, the law is for the runs of the most parameters, and of the most samples, when it is fitted to the others alone:
+    a forecast whose outcome is known already. Positive: too high. Empty where the others are too few."""
+    found = {}
+    for name in ("params", "samples"):
+        axis = getattr(fit.runs, name)
+        known = axis < axis.max()
+        try:
+            others = fit_law(fit.runs.where(known), num_resamples=0).law
+        except CannotFit:
+            continue
+        told = others.loss(fit.runs.params[~known], fit.runs.samples[~known])
+        found["parameters" if name == "params" else name] = float(np.mean(told / fit.runs.loss[~known]) - 1)
     return found
 
 
@@ -90,7 +110,7 @@ def _trends(fit: Fit) -> list[tuple[str, float]]:
         before, after = np.square(fit.residuals - fit.residuals.mean()).sum(), np.square(left).sum()
         free = len(x) - NUM_UNKNOWN - 1
         if free > 0 and after > 0:
-            chance = float(stats.f.sf((before - after) / 1 / (after / free), 1, free))
+            chance = float(stats.f.sf((before - after) / (after / free), 1, free))
             if chance < TREND_CHANCE / 3:  # three axes are looked at
                 found.append((name, chance))
     return found

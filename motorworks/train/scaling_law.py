@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import least_squares, nnls
 
 from motorworks.geometry.array import Array
@@ -46,6 +46,10 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self.loss)
+
+    def where(self, kept: Bool[Array, " run"]) -> "Runs":
+        """Some of them."""
+        return Runs(params=self.params[kept], samples=self.samples[kept], loss=self.loss[kept])
 
 
 @dataclass(frozen=True, kw_only=True)

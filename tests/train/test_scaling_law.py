@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from motorworks.train.frontier import Cost, best_params, doubts, failure_exponent, fit_cost, params_share, samples_share
+from motorworks.train.frontier import Cost, back_test, best_params, doubts, failure_exponent, fit_cost, params_share, samples_share
 from motorworks.train.scaling_law import CannotFit, Fit, Law, Runs, fit_law
 
 PLANTED = Law(irreducible=0.5, params_factor=0.35 * 2e5**0.4, params_exponent=0.4, samples_factor=0.35 * 2e3**0.5, samples_exponent=0.5)
@@ -61,7 +61,7 @@ def test_a_forecast_holds_the_run_it_is_about():
 def test_too_few_runs_are_refused(chosen, said):
     runs = runs_of(PLANTED, 0.0, 0)
     with pytest.raises(CannotFit, match=said):
-        fit_law(Runs(**{name: getattr(runs, name)[chosen] for name in ("params", "samples", "loss")}))
+        fit_law(runs.where(chosen))
 
 
 def test_losses_that_tell_nothing_are_refused():
@@ -80,18 +80,22 @@ def test_a_good_grid_raises_no_doubt_and_a_far_run_does():
 
 
 def test_what_is_wrong_with_a_grid_is_said():
-    few = fit_law(Runs(**{name: value[:9] for name, value in _reordered(3, 3).items()}), num_resamples=20)
+    few = fit_law(Runs(**_grid(3, 3)), num_resamples=20)
     assert any("9 runs of 3 sizes and 3 amounts of data are few" in doubt for doubt in doubts(few, params=1e6, samples=8000))
     no_size = Law(irreducible=0.5, params_factor=1e-9, params_exponent=0.4, samples_factor=0.35 * 2e3**0.5, samples_exponent=0.5)
     blind = fit_law(runs_of(no_size, 0.004, 0), num_resamples=30)
     assert any("alpha (size)" in doubt for doubt in doubts(blind, params=1e6, samples=8000))
     endless = Law(irreducible=1e-9, params_factor=PLANTED.params_factor, params_exponent=0.4, samples_factor=20.0, samples_exponent=0.5)
     assert any("at its bound, 0" in doubt for doubt in doubts(fit_law(runs_of(endless, 0.0, 0), num_resamples=5), params=1e6, samples=8000))
+    late = runs_of(PLANTED, 0.002, 0)  # the most data does what less data gave no sign of
+    late = Runs(params=late.params, samples=late.samples, loss=late.loss * np.where(late.samples == AMOUNTS[-1], 0.95, 1.0))
+    told = [doubt for doubt in doubts(fit_law(late, num_resamples=5), params=1e6, samples=8000) if "without the most samples" in doubt]
+    assert len(told) == 1 and back_test(fit_law(late, num_resamples=0))["samples"] == pytest.approx(1 / 0.95 - 1, abs=0.02)
     bent = fit_law(runs_of(PLANTED, 0.002, 0, bend=0.05), num_resamples=5)  # larger models do worse: no sum of falling powers bends so
     assert any("trend with size" in doubt for doubt in doubts(bent, params=1e6, samples=8000))
 
 
-def _reordered(sizes: int, amounts: int) -> dict[str, np.ndarray]:
+def _grid(sizes: int, amounts: int) -> dict[str, np.ndarray]:
     params, samples = (axis.ravel() for axis in np.meshgrid(SIZES[:sizes], AMOUNTS[:amounts], indexing="ij"))
     return {"params": params, "samples": samples, "loss": PLANTED.loss(params, samples)}
 

@@ -23,7 +23,7 @@ class ScalingForecastConfig:
 
 def run(config: ScalingForecastConfig, inputs: Inputs, out: Output) -> None:
     """Leaves forecast.json: the largest run and its loss to come, the law, exponents with intervals, and doubts; and curves.json to draw."""
-    from motorworks.train.frontier import doubts, params_share, samples_share
+    from motorworks.train.frontier import back_test, doubts, params_share, samples_share
     from motorworks.train.scaling_run import size_of
 
     grid = inputs.one("grid")
@@ -47,6 +47,7 @@ def run(config: ScalingForecastConfig, inputs: Inputs, out: Output) -> None:
         "cost": asdict(cost),
         "exponents": {name: asdict(at) for name, at in exponents.items()},
         "doubts": against,
+        "back_test": back_test(fit),
         "residual_spread_frac": float(fit.residuals.std()),
         "cells": [row | {"fitted_loss": float(fit.law.loss(row["params"], row["num_samples"]))} for row in rows],
     }
