@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.parse(sys.argv[1:] if arguments is None else arguments)
     verbs: dict[type, Callable[[Any], None]] = {
         commands.Run: run,
+        commands.Scaling: scaling,
         commands.Ingest: ingest,
         commands.Search: about_clips,
         commands.Export: about_clips,
@@ -45,11 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(command: commands.Run) -> None:
-    """Make a whole chain."""
+def run(command: commands.Run, **more: Any) -> None:
+    """Make a whole chain; `more` are options of the recipe that `run` has no flag for."""
     from motorworks.factory.show import planned_lines
 
-    runner, goals, progress = _chain(command, command.name)
+    runner, goals, progress = _chain(command, command.name, **more)
     try:
         if command.dry_run:
             planned = runner.plan(*goals)
@@ -72,6 +73,23 @@ def run(command: commands.Run) -> None:
         for one in made.values()
     ]
     _print({"artifacts": rows, "report": path} if command.json else f"report: {path}", command.json)
+
+
+def scaling(command: commands.Scaling) -> None:
+    """A scaling grid as large as the budget allows."""
+    from motorworks.factory.recipe import step_named
+    from motorworks.factory.scaling_budget import samples_for
+
+    fields = {name: getattr(command, name) for name in (*commands.Work.__dataclass_fields__, "clips", "dry_run")}
+    chain = commands.Run(**fields, name="scaling")
+    runner, goals, progress = _chain(chain, "scaling", seed=command.seed)
+    try:
+        made = runner.make(step_named(goals, "scaling/speed"))
+        num = samples_for(command, made["scaling/speed"], step_named(goals, "scaling/turn1/grid").config)
+        progress.say(f"the largest run sees up to {num} samples, the grid shares of that")
+    finally:
+        _close(runner, progress)
+    run(chain, num_samples=num, seed=command.seed)
 
 
 def ingest(command: commands.Ingest) -> None:
@@ -201,7 +219,7 @@ def recipe_and_turn(name: str) -> tuple[str, int]:
     return recipe, int(part.removeprefix("turn")) if part.startswith("turn") and part[4:].isdecimal() else 1
 
 
-def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
+def _chain(command: commands.Chain, name: str, **more: Any) -> tuple[Any, Any, Any]:
     from motorworks.factory.machine import keep_freed_memory
     from motorworks.factory.progress import progress_for
     from motorworks.factory.recipe import find_recipe, load_recipe, recipe_names, steps_of
@@ -211,8 +229,8 @@ def _chain(command: commands.Chain, name: str) -> tuple[Any, Any, Any]:
     if not name and not command.recipe:
         raise BadUsage(f"which recipe? There is {', '.join(recipe_names())}, or --recipe module:function")
     recipe = load_recipe(command.recipe) if command.recipe else find_recipe(name)
-    given = {name: getattr(command, name) for name in RecipeOptions.__dataclass_fields__}
-    goals = steps_of(recipe, RecipeOptions(**given))
+    given = {name: getattr(command, name) for name in RecipeOptions.__dataclass_fields__ if hasattr(command, name)}
+    goals = steps_of(recipe, RecipeOptions(**given, **more))
     keep_freed_memory()
     progress = progress_for()
     return Runner(command.artifacts, version=command.version, engine=_engine(command), progress=progress), goals, progress

@@ -78,6 +78,22 @@ class Run(Chain):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scaling(Work):
+    """Train a grid of small models, forecast the loss of a larger one, train it, and report the error: the recipe `scaling` within a budget."""
+
+    clips: Annotated[
+        tuple[Path, ...],
+        arg(metavar="PATH [PATH ...]", help="train on your recordings alone", help_behavior_hint="(default: drives of the town, made for it)"),
+    ] = ()
+    minutes: Annotated[float, arg(metavar="N", help="about how long it may take on this machine; its speed is measured once")] = 40.0
+    flops: Annotated[
+        float | None, arg(metavar="N", help="or how much all training may cost, as 2e15", help_behavior_hint="(default: by --minutes)")
+    ] = None
+    seed: Annotated[int, arg(metavar="N", help="of the clips, of who is held out, and of every run")] = 0
+    dry_run: Annotated[bool, arg(help="only measure the speed, then show the chain and what is cached")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ingest(Work):
     """Read recordings into clips, examine them, and write a page about them: the recipe `clips` on its own."""
 
@@ -181,6 +197,7 @@ class DriveOptions(Shared):
 
 Command = (
     Annotated[Run, subcommand("run")]
+    | Annotated[Scaling, subcommand("scaling")]
     | Annotated[Ingest, subcommand("ingest")]
     | Annotated[Search, subcommand("search")]
     | Annotated[Export, subcommand("export")]
@@ -199,7 +216,7 @@ Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an inp
 run again (a snapshot was kept), 130 stopped by you."""
 
 
-VERBS = ("run", "ingest", "search", "export", "review", "stage", "list", "show", "publish", "report", "drive")
+VERBS = ("run", "scaling", "ingest", "search", "export", "review", "stage", "list", "show", "publish", "report", "drive")
 
 
 def parse(arguments: list[str]) -> Command:

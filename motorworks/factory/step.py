@@ -60,6 +60,8 @@ class RecipeOptions:
     licence_allow: tuple[str, ...] = ()  # none: every licence
     blur: bool = False  # faces and plates of what is ingested
     detector: Path | None = None  # weights that find more of them
+    num_samples: int | None = None  # of a recipe that is told how much to train on; None: what the recipe itself says
+    seed: int = 0  # of a recipe that is run with several
 
     def __post_init__(self) -> None:
         if self.turn < 1:

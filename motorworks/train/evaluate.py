@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 from motorworks.models.driving_model import DrivingModel, best_proposal
 from motorworks.train.batch import NO_JITTER, gather, look
-from motorworks.train.losses import latent_error
+from motorworks.train.losses import ActionLoss, latent_error
 from motorworks.train.samples import FORESIGHT_STEPS, Samples, samples_from_clip
 
 
@@ -25,6 +25,26 @@ def best_controls(model: DrivingModel, samples: Samples, *, threads: int | None 
         controls, logits = model.plan_from_latents(inputs.latents, inputs.images_valid, inputs.ego, inputs.instruction_ids)
         rows.append(best_proposal(controls, logits).numpy())
     return np.concatenate(rows)
+
+
+@torch.inference_mode()
+def action_loss(
+    model: DrivingModel, samples: Samples, ends: Int64[Array, " recording"], *, threads: int | None = None, batch_size: int = 256
+) -> Float[Array, " recording"]:
+    """The fast plan's `ActionLoss`, nothing hidden or changed: the mean of every recording, whose samples end at `ends` and all have motion."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model.eval()
+    loss, generator = ActionLoss(), np.random.default_rng(0)
+    means = []
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        total = 0.0
+        for first in range(start, end, batch_size):
+            rows = np.arange(first, min(first + batch_size, end))
+            batch = gather(samples, rows, NO_JITTER, generator, world=False)
+            total += len(rows) * float(loss(model(look(model, batch, thought=False)[0]), batch)[0])
+        means.append(total / (end - start))
+    return np.array(means)
 
 
 @torch.inference_mode()

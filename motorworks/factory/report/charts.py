@@ -34,6 +34,30 @@ class Curve:
     faint: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """A line over a logarithmic axis, with the interval about it shaded where there is one."""
+
+    label: str
+    xs: Sequence[float]
+    ys: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    tone: str = "s1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A measured point, with its interval as a bar where there is one; `label` only where it needs a word of its own in the legend."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    tone: str = "s1"
+    label: str = ""
+
+
 def number(value: float) -> str:
     """Three significant digits, as a person writes them."""
     if not math.isfinite(value):
@@ -120,6 +144,77 @@ def curves(lines: Sequence[Curve], *, title: str, x_label: str = "step", log: bo
         parts.append(_text(at + 15, 31, line.label, "m"))
         at += 15 + len(line.label) * _CHAR_PX + 16
     return _svg(parts, width, height, title)
+
+
+def plane(
+    bands: Sequence[Band], marks: Sequence[Mark], *, title: str, x_label: str, log_y: bool = False, width: int = 520, height: int = 300
+) -> Markup:
+    """Measured points and lines over a logarithmic x axis, with a legend; `log_y` where the values span enough."""
+    xs = [x for band in bands for x in band.xs] + [mark.x for mark in marks]
+    ys = [y for band in bands for y in (*band.ys, *band.low, *band.high)] + [
+        y for mark in marks for y in (mark.y, mark.low, mark.high) if y is not None
+    ]
+    if not xs:
+        return Markup('<p class="none">no points</p>')
+    log_y = log_y and min(ys) > 0 and max(ys) > 4 * min(ys)  # over less, decades have no ticks to read
+    x_axis, y_axis = _log_ticks(min(xs), max(xs)), _log_ticks(min(ys), max(ys)) if log_y else ticks(min(ys), max(ys))
+    keys = [(band.label, band.tone) for band in bands] + [(mark.label, mark.tone) for mark in marks if mark.label]
+    rows = _legend([(label, tone) for label, tone in keys if label], width)
+    left, right, top, bottom = 52.0, width - 8.0, 30.0 + 16 * (1 + max((row for *_, row in rows), default=0)), height - 26.0
+
+    def across(value: float) -> float:
+        ends = math.log(min(xs)), math.log(max(xs))
+        return left + (math.log(value) - ends[0]) / ((ends[1] - ends[0]) or 1.0) * (right - left)
+
+    def place(value: float) -> float:
+        low, at, high = (math.log(one) if log_y else one for one in (y_axis[0], value, y_axis[-1]))
+        return bottom - (at - low) / ((high - low) or 1.0) * (bottom - top)
+
+    parts = [_text(0, 13, title, "t"), _text((left + right) / 2, bottom + 24, x_label, "m", "middle")]
+    for tick in y_axis:
+        parts.append(f'<line class="g" x1="{left}" x2="{right}" y1="{place(tick):.1f}" y2="{place(tick):.1f}"/>')
+        parts.append(_text(left - 8, place(tick) + 4, number(tick) if tick else "0", "m", "end"))
+    for tick in (tick for tick in x_axis if min(xs) <= tick <= max(xs)):
+        parts.append(f'<line class="g" x1="{across(tick):.1f}" x2="{across(tick):.1f}" y1="{top}" y2="{bottom}"/>')
+        parts.append(_text(across(tick), bottom + 13, short(tick), "m", "middle"))
+    for band in bands:
+        line = [f"{across(x):.1f},{place(y):.1f}" for x, y in zip(band.xs, band.ys, strict=True)]
+        if band.low:
+            edge = [
+                f"{across(x):.1f},{place(y):.1f}"
+                for x, y in [*zip(band.xs, band.low, strict=True), *list(zip(band.xs, band.high, strict=True))[::-1]]
+            ]
+            parts.append(f'<polygon style="fill:var(--{band.tone});opacity:.13" points="{" ".join(edge)}"/>')
+        parts.append(f'<polyline class="c" style="stroke:var(--{band.tone})" points="{" ".join(line)}"/>')
+    for mark in marks:
+        if mark.low is not None and mark.high is not None:
+            ends = f'x1="{across(mark.x):.1f}" x2="{across(mark.x):.1f}" y1="{place(mark.low):.1f}" y2="{place(mark.high):.1f}"'
+            parts.append(f'<line style="stroke:var(--{mark.tone})" {ends}/>')
+        parts.append(f'<circle style="fill:var(--{mark.tone})" class="d" cx="{across(mark.x):.1f}" cy="{place(mark.y):.1f}" r="4"/>')
+    for label, tone, at, row in rows:
+        parts.append(f'<rect style="fill:var(--{tone})" x="{at:.1f}" y="{24 + 16 * row}" width="10" height="4" rx="2"/>')
+        parts.append(_text(at + 15, 31 + 16 * row, label, "m"))
+    return _svg(parts, width, height, title)
+
+
+def short(value: float) -> str:
+    """Large numbers as a person says them: 20k, 3M, 1.5e15."""
+    for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size <= value < 1e12:
+            return f"{value / size:.3g}{name}"
+    return number(value) if value < 1e3 else f"{value:.2g}".replace("e+", "e")
+
+
+def _legend(keys: Sequence[tuple[str, str]], width: float) -> list[tuple[str, str, float, int]]:
+    """(label, tone, x, row), as many in a row as fit."""
+    placed, at, row = [], 0.0, 0
+    for label, tone in keys:
+        needs = 15 + len(label) * _CHAR_PX + 16
+        if at and at + needs > width:
+            at, row = 0.0, row + 1
+        placed.append((label, tone, at, row))
+        at += needs
+    return placed
 
 
 def bars(rows: Sequence[tuple[str, Sequence[tuple[float, str]], str]], *, title: str, width: int = 1060, label_px: int = 170) -> Markup:

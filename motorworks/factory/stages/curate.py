@@ -46,7 +46,9 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
         rows.append({"clip_id": rows[duplicate.clip]["clip_id"], "dropped": "duplicate", "of": rows[duplicate.of]["clip_id"]})
         del clips[duplicate.clip], rows[duplicate.clip]
     weights, mixed = _weights(config, clips, inputs)
-    samples = _samples(config, clips, weights)
+    samples, num_samples = _samples(config, clips, weights)
+    for row, num in zip(rows, num_samples, strict=False):  # samples.npz holds them in this order
+        row["num_samples"] = num
     save_samples(out.path / "samples.npz", samples)
     (out.path / "clips.json").write_text(json.dumps(rows, indent=1))
     held_out = [row for row in index if row["split"] == "held_out"]
@@ -101,7 +103,8 @@ def _choose(
             dropped[span.reason] += 1
             dropped_s[span.reason] += (span.stop - span.start) / 10
         clips += [instruct(label(piece, config.labels)) for piece in filtered.clips]
-        rows += [{"clip_id": row["clip_id"], "source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
+        known = {"clip_id": row["clip_id"], "recording_id": row["recording_id"]}
+        rows += [known | {"source": piece.source, "steps": len(piece.timestamp_us)} for piece in filtered.clips]
         out.progress(done, len(training), "clips")
     return clips, rows + aside, dropped, dropped_s
 
@@ -122,20 +125,22 @@ def _weights(config: CurateConfig, clips: "list[Clip]", inputs: Inputs) -> "tupl
     return mixed.weights, {"quota_shares_before": mixed.before, "quota_shares_after": mixed.after, "quotas_unmet": mixed.unmet}
 
 
-def _samples(config: CurateConfig, clips: "list[Clip]", weights: "list[Array]") -> Any:
-    """Weighted samples; donkey clips twice, once mirrored, because their tracks have no side of the road."""
+def _samples(config: CurateConfig, clips: "list[Clip]", weights: "list[Array]") -> tuple[Any, list[int]]:
+    """Weighted samples and how many of each clip; donkey clips twice, once mirrored, because their tracks have no side of the road."""
     from motorworks.train.samples import concat, mirror, samples_from_clip
 
-    parts, real = [], []
+    parts, real, num_samples = [], [], []
     for clip, weight in zip(clips, weights, strict=True):
         # what the released model did just before it failed is seen and foreseen, never imitated
         found = samples_from_clip(clip, stride=config.stride, weight=weight, imitate=clip.source != "drive")
-        for samples in (found, mirror(found)) if clip.body == "donkey" else (found,):
+        both = (found, mirror(found)) if clip.body == "donkey" else (found,)
+        for samples in both:
             parts.append(samples)
             real.append(clip.source not in ("town", "drive"))
+        num_samples.append(sum(map(len, both)))
     share = sum(float(part.weight.sum()) for part, is_real in zip(parts, real, strict=True) if is_real)
     total = sum(float(part.weight.sum()) for part in parts)
     if 0 < share < total:
         factor = {True: config.real_share * total / share, False: (1 - config.real_share) * total / (total - share)}
         parts = [part.reweighted(factor[is_real]) for part, is_real in zip(parts, real, strict=True)]
-    return concat(parts)
+    return concat(parts), num_samples
