@@ -39,18 +39,22 @@ class Memory:
 def sharded_step(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) -> Memory:
     """A step of bf16 computation under FSDP2 with fp32 reduction. `itemsize` 4: all in fp32."""
     kept = shapes.params_per_rank(config, shard=sharding.shard, tp=sharding.tp)
-    sizes = {part: _gathered(config, sharding, part) for part in ("eye", "decoder", "ends")}
-    under_way, temporaries = _backward_peak(config, sharding, itemsize, block=sizes["decoder"] / config.depth)
-    always = sizes["ends"] + (0.0 if sharding.reshard else sizes["decoder"] + sizes["eye"])
+    under_way, temporaries = _backward_peak(config, sharding, itemsize, block=_gathered(config, sharding, "decoder") / config.depth)
     return Memory(
         weights=FP32 * kept,
         grads=FP32 * kept,
         optimizer=FP32 * MOMENTS * kept,
-        gathered=itemsize * (always + _action_params(config)) + under_way,
+        gathered=itemsize * (_always_gathered(config, sharding) + _action_params(config)) + under_way,
         activations=activations(config, sharding, itemsize=itemsize),
         logits=sharding.micro_batch * _loss_bytes(config, itemsize),
         temporaries=temporaries,
     )
+
+
+def waiting(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) -> float:
+    """Bytes at the end of the forward pass: activations and what stays gathered."""
+    said = activations(config, sharding, itemsize=itemsize) + sharding.micro_batch * _loss_bytes(config, itemsize)
+    return said + itemsize * _always_gathered(config, sharding)
 
 
 def whole_step(config: ModelConfig, batch_size: int, *, thought: bool = True, world: bool = True) -> Memory:
@@ -144,6 +148,11 @@ def _backward_peak(config: ModelConfig, sharding: Sharding, itemsize: int, *, bl
 
 def _action_params(config: ModelConfig) -> float:
     return 2.0 * config.dim * config.dim + 2 * config.dim * config.num_proposals * (2 * config.num_knots + 1)
+
+
+def _always_gathered(config: ModelConfig, sharding: Sharding) -> float:
+    parts = ("ends",) if sharding.reshard else ("ends", "eye", "decoder")
+    return sum(_gathered(config, sharding, part) for part in parts)
 
 
 def _gathered(config: ModelConfig, sharding: Sharding, part: str) -> float:
