@@ -2,11 +2,11 @@
 
 States: fp32 masters, gradients and AdamW's two moments, cut by FSDP2 (shapes.Weight.params_per_rank). Activations: what autograd keeps of
 transformers' Llama block and of our ViT block, read off torch's saved tensors; tests hold them against fake steps on thousands of ranks and
-against a real step on a CPU. Thin: kernels' own workspaces and NCCL's buffers are a reserve (`Assumptions.reserve_gb`), not a formula, and
-Muon, which keeps one moment of blocks instead of two but needs whole matrices to update, is not planned for.
+against a real step on a CPU. Thin: kernels' own workspaces and NCCL's buffers are a reserve (`Assumptions.reserve_gb`), not a formula; and
+Muon is counted on one device only: over many ranks it needs whole matrices to update, which is not planned for.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 from motorworks.models.config import ModelConfig
@@ -57,8 +57,8 @@ def waiting(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) -> fl
     return said + itemsize * _always_gathered(config, sharding)
 
 
-def whole_step(config: ModelConfig, batch_size: int, *, thought: bool = True, world: bool = True) -> Memory:
-    """A step of train.loop on one device in fp32 with AdamW: gradients of the step before are there until the forward pass has ended."""
+def whole_step(config: ModelConfig, batch_size: int, *, muon: bool = True, thought: bool = True, world: bool = True) -> Memory:
+    """A step of train.loop on one device in fp32: gradients of the step before are there until the forward pass has ended."""
     alone = Sharding(micro_batch=batch_size, checkpoint=False)
     params = shapes.num_params(config)
     images = config.num_frames + (1 if world else 0)
@@ -66,7 +66,7 @@ def whole_step(config: ModelConfig, batch_size: int, *, thought: bool = True, wo
     return Memory(
         weights=FP32 * params,
         grads=FP32 * params,
-        optimizer=FP32 * MOMENTS * params,
+        optimizer=FP32 * (MOMENTS * params - (_block_matrices(config) if muon else 0)),
         gathered=0.0,
         activations=activations(config, alone, itemsize=FP32, thought=thought) + pictures,
         logits=batch_size * _loss_bytes(config, FP32, thought=thought),
@@ -81,6 +81,11 @@ def activations(config: ModelConfig, sharding: Sharding, *, itemsize: int, thoug
     blocks = config.depth * tokens * (itemsize * config.dim if sharding.checkpoint else _block_bytes(config, sharding.tp, itemsize))
     last_norm = tokens * _norm_bytes(config.dim, itemsize)
     return blocks + last_norm + images * _eye_bytes(config, itemsize, checkpoint=sharding.checkpoint) + samples * _ends_bytes(config, itemsize, thought)
+
+
+def saved(config: ModelConfig, sharding: Sharding, *, itemsize: int) -> float:
+    """Bytes of activations of one micro-batch if nothing were recomputed: what norms, products and heads write for each other."""
+    return activations(config, replace(sharding, checkpoint=False), itemsize=itemsize)
 
 
 def _norm_bytes(dim: int, itemsize: int) -> float:
@@ -144,6 +149,12 @@ def _backward_peak(config: ModelConfig, sharding: Sharding, itemsize: int, *, bl
     gone = tokens * itemsize * config.dim if sharding.checkpoint else kept
     later = [(under_way + FP32 * block, held - gone) for under_way, held in (in_mlp, at_second)] if config.depth > 1 else []
     return max([(gather, at_norm), in_mlp, at_second, *later], key=sum)
+
+
+def _block_matrices(config: ModelConfig) -> float:
+    """Parameters that Muon moves, with one moment each (train.optim): the matrices inside blocks."""
+    eye = (config.vision_depth + config.resampler_depth) * (4 + 2 * config.vision_mlp_ratio) * config.vision_dim**2
+    return eye + shapes.num_params(config, "decoder") - 2 * config.depth * config.dim
 
 
 def _action_params(config: ModelConfig) -> float:

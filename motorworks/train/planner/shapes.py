@@ -6,6 +6,7 @@ Parts: `eye` (stem, ViT, resampler), `decoder` (the blocks) and `ends` (everythi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 from motorworks.models.config import ModelConfig
@@ -16,7 +17,7 @@ COLUMN, ROW, WHOLE = "column", "row", "whole"  # how tensor parallelism cuts a w
 
 @dataclass(frozen=True, kw_only=True)
 class Weight:
-    """`count` tensors of one shape, `group` of which one FSDP gather brings together."""
+    """`count` tensors of one shape in one part of the member."""
 
     part: str
     shape: tuple[int, ...]
@@ -38,9 +39,10 @@ class Weight:
         return self.count * -(-first // shard) * rest
 
 
-def weights(config: ModelConfig) -> list[Weight]:
+@cache
+def weights(config: ModelConfig) -> tuple[Weight, ...]:
     """All weights of a member."""
-    return [*_eye(config), *_decoder(config), *_ends(config)]
+    return (*_eye(config), *_decoder(config), *_ends(config))
 
 
 def num_params(config: ModelConfig, part: str = "") -> int:
@@ -50,7 +52,8 @@ def num_params(config: ModelConfig, part: str = "") -> int:
 
 def block_params(config: ModelConfig, *, tp: int = 1) -> int:
     """Parameters of one decoder block on a rank of a tensor-parallel group."""
-    return sum(weight.params // (1 if weight.cut == WHOLE else tp) for weight in _decoder(config)) // config.depth
+    blocks = (weight for weight in weights(config) if weight.part == "decoder")
+    return sum(weight.params // (1 if weight.cut == WHOLE else tp) for weight in blocks) // config.depth
 
 
 def params_per_rank(config: ModelConfig, *, shard: int, tp: int) -> int:
@@ -135,6 +138,7 @@ def num_tokens(config: ModelConfig, *, thought: bool = True) -> int:
     return config.num_full_tokens if thought else config.num_plan_tokens
 
 
+@cache
 def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = True) -> dict[str, float]:
     """FLOP forward by part: `eye` of one image, the rest of one sample. 2 a multiply-add; `causal` counts half of the decoder's attention."""
     dim, ratio, (rows, columns), queries = config.vision_dim, config.vision_mlp_ratio, config.grid, config.latents_per_frame
