@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from motorworks.factory.commands import Plan
 from motorworks.factory.errors import BadUsage, FactoryError
-from motorworks.factory.plan_facts import Planned, plan_facts
+from motorworks.factory.plan_facts import Planned, matters_most, plan_facts, proof_rows
 from motorworks.factory.recipe import nearest
 from motorworks.factory.report.charts import number
 from motorworks.factory.report.page import write_page
@@ -108,27 +108,9 @@ def plan_lines(planned: Planned) -> str:
     blocks.append(f"what moves it: {matters_most(planned)}\n{columns([head, *moved])}")
     blocks.append("sources\n" + "\n".join(f"  {planned.gpu.name}: {source}" for source in planned.gpu.sources))
     if planned.proof:
-        blocks.append(f"proof\n{columns(proof_rows(planned.proof))}")
+        shown = [(f"  {name}", value, how) for name, value, how in proof_rows(planned.proof)]
+        blocks.append(f"proof\n{columns(shown)}")
     return "\n\n".join(blocks)
-
-
-def matters_most(planned: Planned) -> str:
-    """The assumption with the widest swing, in words."""
-    most, usual = planned.swings[0], planned.turns[-1].days
-    return f"{most.name} most, {number(most.days_at_low)} to {number(most.days_at_high)} days instead of {number(usual)}"
-
-
-def proof_rows(proof: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What was built and how far the formulas are from it."""
-    built, said = proof["memory"]["peak"], proof["said_peak_bytes"]
-    return [
-        ("  ranks", f"{proof['num_ranks']:,}", "fake process group; FSDP2 and tensor parallelism applied to rank 0"),
-        ("  parameters", f"{proof['params']:,}", "counted on the wrapped module; equal to the table"),
-        ("  on rank 0", f"{proof['params_rank_0']:,}", "equal to the formula"),
-        ("  peak of a step", f"{built / 1e9:.2f} GB", f"tracked on fake tensors at {proof['depths']} blocks, extrapolated; the formula says {said / 1e9:.2f}"),
-        ("  grown", f"{proof['grown_bytes'] / 1e9:.2f} GB", "of this process's memory: nothing was allocated"),
-        ("  took", f"{proof['took_s']:.0f} s", ""),
-    ]
 
 
 def _rows(found: Sequence[Quantity]) -> str:

@@ -1,8 +1,10 @@
 """All that `motorworks plan` says, as values: every number a Quantity with its formula or source."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from motorworks.factory.report.charts import number
 from motorworks.models.config import ModelConfig, family
 from motorworks.train.planner import shapes
 from motorworks.train.planner.assumptions import Assumptions
@@ -183,3 +185,22 @@ def _turn(gpu: Gpu, turn: Turn) -> tuple[Quantity, ...]:
         Quantity(name=f"{name}, time", value=turn.days, unit="days", how="stages one after the other, failures included"),
         Quantity(name=f"{name}, cost", value=turn.usd(usual) / 1e6, unit="M$", how=dollars),
     )
+
+
+def matters_most(planned: Planned) -> str:
+    """The assumption with the widest swing, in words."""
+    most, usual = planned.swings[0], planned.turns[-1].days
+    return f"{most.name} most, {number(most.days_at_low)} to {number(most.days_at_high)} days instead of {number(usual)}"
+
+
+def proof_rows(proof: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What was built and how far the formulas are from it."""
+    built, said = proof["memory"]["peak"], proof["said_peak_bytes"]
+    return [
+        ("ranks", f"{proof['num_ranks']:,}", "fake process group; FSDP2 and tensor parallelism applied to rank 0"),
+        ("parameters", f"{proof['params']:,}", "counted on the wrapped module; equal to the table"),
+        ("on rank 0", f"{proof['params_rank_0']:,}", "equal to the formula"),
+        ("peak of a step", f"{built / 1e9:.2f} GB", f"tracked on fake tensors at {proof['depths']} blocks, extrapolated; the formula says {said / 1e9:.2f}"),
+        ("grown", f"{proof['grown_bytes'] / 1e9:.2f} GB", "of this process's memory: nothing was allocated"),
+        ("took", f"{proof['took_s']:.0f} s", ""),
+    ]
