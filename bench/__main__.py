@@ -1,4 +1,4 @@
-"""Measure the subjects named (default: all) and write bench/results.json: `python -m bench [SUBJECT ...]`, as sim, clips, curation, growth, train, chaos."""
+"""Measure the subjects named (default: all) and write bench/results.json: `python -m bench [SUBJECT ...]`, as sim, clips, growth, train, chaos."""
 
 import argparse
 import datetime

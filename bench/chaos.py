@@ -95,9 +95,7 @@ def exponential_gaps(chaos: Chaos) -> np.ndarray:
     return np.random.default_rng(chaos.seed).permutation(gaps / gaps.mean()) * chaos.mtbf_s
 
 
-def outcome(
-    chaos: Chaos, rows: list[tuple[str, int, int, float, float]], *, wall_s: float, died: list[float], noticed: list[float]
-) -> Outcome:
+def outcome(chaos: Chaos, rows: list[tuple[str, int, int, float, float]], *, wall_s: float, died: list[float], noticed: list[float]) -> Outcome:
     """Steps that a checkpoint of the same life came after count; the rest of the wall time is lost. Rows: kind, life, step, end, seconds."""
     last: dict[int, int] = {}
     for kind, life, step, _, _ in rows:

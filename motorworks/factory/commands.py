@@ -179,7 +179,8 @@ class Plan(Shared):
     gpu: Annotated[str, arg(metavar="NAME", help="h100, h200, a100, b200 or l40s")] = "h100"
     clips: Annotated[tuple[float, ...], arg(metavar="N [N ...]", help="clips of a turn, the last for what is drawn")] = (20e6, 200e6)
     assume: Annotated[
-        tuple[str, ...], arg(metavar="NAME=VALUE [...]", help="instead of what is assumed, as samples_per_clip=20", help_behavior_hint="(default: as listed)")
+        tuple[str, ...],
+        arg(metavar="NAME=VALUE [...]", help="instead of what is assumed, as samples_per_clip=20", help_behavior_hint="(default: as listed)"),
     ] = ()
     prove: Annotated[bool, arg(help="build it on fake tensors for rank 0 of a fake group of that size, under a minute; nothing is allocated")] = False
 

@@ -41,7 +41,7 @@ def plan(command: Plan) -> None:
         title=f"{planned.member} on {planned.num_gpus:,} {planned.gpu.name.upper()}",
         beside="a plan on paper",
         when="computed, not measured",
-        foot=f"Made by motorworks plan {planned.member} --gpus {planned.num_gpus} --gpu {planned.gpu.name}; how each number is checked: docs/plan.md.",
+        foot=f"Made by motorworks plan {planned.member} --gpus {planned.num_gpus} --gpu {planned.gpu.name}; docs/plan.md says how it is checked.",
     )
     if command.json:
         print(json.dumps({**planned.as_json(), "page": str(page)}, indent=1))

@@ -39,12 +39,12 @@ class Planned:
         best = self.choice.best
         return {
             "member": self.member,
-            "gpu": {**asdict(self.gpu)},
+            "gpu": asdict(self.gpu),
             "num_gpus": self.num_gpus,
             "sharding": asdict(best.sharding),
             "quantities": {group: [asdict(one) for one in found] for group, found in self.groups.items()},
             "turns": [{**asdict(turn), "days": turn.days, "usd": turn.usd(self.gpu.usd_per_hour[1])} for turn in self.turns],
-            "swings": [asdict(one) for one in self.swings],
+            "swings": [{name: None if value != value else value for name, value in asdict(one).items()} for one in self.swings],  # NaN is no JSON
             "assumptions": asdict(self.assumed),
             "proof": self.proof,
         }
@@ -63,7 +63,7 @@ def plan_facts(member: str, gpu: Gpu, num_gpus: int, clips: tuple[float, ...], a
         assumed=assumed,
         choice=choice,
         turns=turns,
-        swings=tuple(swings(config, gpu, num_gpus, clips[-1], assumed)),
+        swings=tuple(swings(config, gpu, num_gpus, clips[-1], assumed, choice)),
         groups={
             "model": _model(config),
             "plan": _plan(config, choice),
@@ -81,16 +81,20 @@ def _model(config: ModelConfig) -> tuple[Quantity, ...]:
         Quantity(name=f"parameters, {part}", value=shapes.num_params(config, part) / 1e9, unit="G", how=f"sum over the shapes of {what}")
         for part, what in says.items()
     ]
-    flops, tokens = shapes.train_flops(config), shapes.num_tokens(config)
+    flops, tokens, six = shapes.train_flops(config), shapes.num_tokens(config), 6 * shapes.num_params(config) / 1e9
     return (
         *params,
         Quantity(name="parameters", value=shapes.num_params(config) / 1e9, unit="G", how="equal to the module's, tested for every member"),
         Quantity(name="tokens of a sample", value=tokens, unit="", how="latents, ego, instruction, ACT, thought, ACT: decoder positions"),
         Quantity(name="images of a sample", value=config.num_frames + 1, unit="", how="frames and the next one, which the world head foresees"),
-        Quantity(name="FLOP of a sample", value=flops / 1e12, unit="TFLOP", how="3 × forward + the images without a gradient; causal attention; no recompute"),
-        Quantity(name="FLOP of a token", value=flops / tokens / 1e9, unit="GFLOP", how="the eye's share included; 6 × parameters would be "
-                 f"{6 * shapes.num_params(config) / 1e9:.0f}"),
-    )  # fmt: skip
+        Quantity(
+            name="FLOP of a sample",
+            value=flops / 1e12,
+            unit="TFLOP",
+            how="3 × forward + the images without a gradient; causal attention; no recompute",
+        ),
+        Quantity(name="FLOP of a token", value=flops / tokens / 1e9, unit="GFLOP", how=f"the eye's share included; 6 × parameters: {six:.0f}"),
+    )
 
 
 def _plan(config: ModelConfig, choice: Choice) -> tuple[Quantity, ...]:
@@ -154,9 +158,9 @@ def rates(assumed: Assumptions) -> list[float]:
     return sorted({*PUBLISHED_RATES, assumed.failures})
 
 
-def failures_at(planned_gpu: Gpu, num_gpus: int, assumed: Assumptions, rate: float) -> Failures:
+def failures_at(gpu: Gpu, num_gpus: int, assumed: Assumptions, rate: float) -> Failures:
     """Of a job at another rate."""
-    return failures_of(planned_gpu, num_gpus, replace(assumed, failures=rate))
+    return failures_of(gpu, num_gpus, replace(assumed, failures=rate))
 
 
 def _staying_up(config: ModelConfig, gpu: Gpu, num_gpus: int, assumed: Assumptions, choice: Choice) -> tuple[Quantity, ...]:
@@ -200,7 +204,11 @@ def proof_rows(proof: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("ranks", f"{proof['num_ranks']:,}", "fake process group; FSDP2 and tensor parallelism applied to rank 0"),
         ("parameters", f"{proof['params']:,}", "counted on the wrapped module; equal to the table"),
         ("on rank 0", f"{proof['params_rank_0']:,}", "equal to the formula"),
-        ("peak of a step", f"{built / 1e9:.2f} GB", f"tracked on fake tensors at {proof['depths']} blocks, extrapolated; the formula says {said / 1e9:.2f}"),
+        (
+            "peak of a step",
+            f"{built / 1e9:.2f} GB",
+            f"tracked on fake tensors at {proof['depths']} blocks, extrapolated; the formula says {said / 1e9:.2f}",
+        ),
         ("grown", f"{proof['grown_bytes'] / 1e9:.2f} GB", "of this process's memory: nothing was allocated"),
         ("took", f"{proof['took_s']:.0f} s", ""),
     ]

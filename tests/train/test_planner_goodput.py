@@ -42,7 +42,14 @@ def test_it_is_right_where_failures_are_frequent_too():
 
 @pytest.mark.parametrize(
     ("rate", "style", "said"),
-    [(6.50, "waits", 0.775), (3.79, "waits", 0.842), (2.34, "waits", 0.886), (6.50, "copies", 0.939), (3.79, "copies", 0.958), (3.79, "spares", 0.986)],
+    [
+        (6.50, "waits", 0.775),
+        (3.79, "waits", 0.842),
+        (2.34, "waits", 0.886),
+        (6.50, "copies", 0.939),
+        (3.79, "copies", 0.958),
+        (3.79, "spares", 0.986),
+    ],
 )
 def test_it_agrees_with_the_short_form(rate, style, said):
     failures = _at_10k(rate, style)

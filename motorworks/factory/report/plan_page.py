@@ -13,13 +13,22 @@ from motorworks.train.planner.goodput import best_interval_s, goodput
 from motorworks.train.planner.quantity import Quantity
 from motorworks.train.planner.step_time import mfu
 
-TONES = ("s1", "s2", "s3", "s4", "s5", "s6", "s7")
+TONES = ("s1", "s2", "s3", "s4")
 NUM_DRAWN = 12  # swings; the table has all
 
 
 def plan_sections(planned: Planned) -> list[Section]:
     """Headline, cut, memory, step, failures, turn, what moves it, proof."""
-    return [_headline(planned), _cut(planned), _memory(planned), _step(planned), _staying_up(planned), _turn(planned), _swings(planned), _proof(planned)]
+    return [
+        _headline(planned),
+        _cut(planned),
+        _memory(planned),
+        _step(planned),
+        _staying_up(planned),
+        _turn(planned),
+        _swings(planned),
+        _proof(planned),
+    ]
 
 
 def _headline(planned: Planned) -> Section:
@@ -30,7 +39,12 @@ def _headline(planned: Planned) -> Section:
         ("Step", f"{said['step'].value:.2f} s", f"MFU {said['MFU'].value:.1f} % by formula", ""),
         ("Memory", f"{said['all'].value:.1f} GB", f"of {said['room'].value:.0f} GB, fullest rank", ""),
         ("Effective MFU", f"{said['effective MFU'].value:.1f} %", "MFU × goodput", ""),
-        (f"Turn, {last.num_clips / 1e6:.4g}M clips", f"{number(last.days)} days", f"{number(last.usd(planned.gpu.usd_per_hour[1]) / 1e6)} M$", "accent"),
+        (
+            f"Turn, {last.num_clips / 1e6:.4g}M clips",
+            f"{number(last.days)} days",
+            f"{number(last.usd(planned.gpu.usd_per_hour[1]) / 1e6)} M$",
+            "accent",
+        ),
     ]
     lead = f"Of what is assumed, {matters_most(planned)}."
     return Section(anchor="headline", title="The plan", lead=lead, blocks=(tiles(big), _quantities(planned.groups["model"])))
@@ -38,23 +52,30 @@ def _headline(planned: Planned) -> Section:
 
 def _cut(planned: Planned) -> Section:
     rows = [
-        (str(one.sharding), f"{one.memory.total / 1e9:.1f}", f"{one.time.total_s:.2f}", f"{100 * mfu(planned.config, one.sharding, planned.gpu, one.time.total_s):.1f}")
+        (
+            str(one.sharding),
+            f"{one.memory.total / 1e9:.1f}",
+            f"{one.time.total_s:.2f}",
+            f"{100 * mfu(planned.config, one.sharding, planned.gpu, one.time.total_s):.1f}",
+        )
         for one in (planned.choice.best, *planned.choice.others[:9])
     ]
     blocks = (_quantities(planned.groups["plan"]), table(("cut", "GB", "step, s", "MFU, %"), rows))
-    return Section(anchor="cut", title="How it is cut", lead="The fastest that fits, and the best of the next ways to split the ranks.", blocks=blocks)
+    return Section(
+        anchor="cut", title="How it is cut", lead="The fastest that fits, and the best of the next ways to split the ranks.", blocks=blocks
+    )
 
 
 def _memory(planned: Planned) -> Section:
     taken = vars(planned.choice.best.memory)
-    rows = [(name, [(value / 1e9, tone)], f"{number(value / 1e9)} GB") for (name, value), tone in zip(taken.items(), TONES, strict=True)]
+    rows = [(name, [(value / 1e9, "s1")], f"{number(value / 1e9)} GB") for name, value in taken.items()]
     blocks = (bars(rows, title="GB on the fullest rank"), _quantities(planned.groups["memory of the fullest rank"]))
     return Section(anchor="memory", title="Memory of a rank", lead="At the moment of most, in the backward pass.", blocks=blocks)
 
 
 def _step(planned: Planned) -> Section:
     parts = [(name, value) for name, value in vars(planned.choice.best.time).items() if name != "hidden_s"]
-    rows = [(name.removesuffix("_s").replace("_", " "), [(value, tone)], f"{number(value)} s") for (name, value), tone in zip(parts, TONES, strict=True)]
+    rows = [(name.removesuffix("_s").replace("_", " "), [(value, "s1")], f"{number(value)} s") for name, value in parts]
     blocks = (bars(rows, title="seconds of a step"), _quantities(planned.groups["step"]))
     return Section(anchor="step", title="A step", lead="A roofline with the assumptions below; not a measurement.", blocks=blocks)
 
@@ -84,7 +105,9 @@ def _turn(planned: Planned) -> Section:
         blocks.append(bars(rows, title=f"{turn.num_clips / 1e6:.4g}M clips: {number(turn.days)} days"))
     blocks.append(table(("stage", "how"), [(stage.name, stage.how) for stage in planned.turns[-1].stages]))
     blocks.append(_quantities(planned.groups["turn"]))
-    return Section(anchor="turn", title="One turn of the factory", lead="Stages one after the other, all GPUs paid for throughout.", blocks=tuple(blocks))
+    return Section(
+        anchor="turn", title="One turn of the factory", lead="Stages one after the other, all GPUs paid for throughout.", blocks=tuple(blocks)
+    )
 
 
 def _swings(planned: Planned) -> Section:

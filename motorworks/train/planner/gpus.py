@@ -24,7 +24,9 @@ class Gpu:
             raise ValueError(f"GPU {self.name}: usd_per_hour must be low, usual, high, not {self.usd_per_hour}")
 
 
-_H100_PRICE = "price: one-year reservations of March 2026 at 2.35 $/h (SemiAnalysis in techreaderdaily.com), 1.79 (CoreWeave, gridstackhub.ai) to 4.90 (AWS)"
+_H100_PRICE = (
+    "price: one-year reservations of March 2026 at 2.35 $/h (SemiAnalysis in techreaderdaily.com), 1.79 (CoreWeave, gridstackhub.ai) to 4.90 (AWS)"
+)
 _MERCATUS = "price: mercatus-ai.com/blog/cloud-gpu-pricing, May 2026, long-tail to hyperscaler"
 _NO_PRICE = "price: a guess, not looked up"
 

@@ -80,7 +80,9 @@ def activations(config: ModelConfig, sharding: Sharding, *, itemsize: int, thoug
     tokens = samples * shapes.num_tokens(config, thought=thought)
     blocks = config.depth * tokens * (itemsize * config.dim if sharding.checkpoint else _block_bytes(config, sharding.tp, itemsize))
     last_norm = tokens * _norm_bytes(config.dim, itemsize)
-    return blocks + last_norm + images * _eye_bytes(config, itemsize, checkpoint=sharding.checkpoint) + samples * _ends_bytes(config, itemsize, thought)
+    return (
+        blocks + last_norm + images * _eye_bytes(config, itemsize, checkpoint=sharding.checkpoint) + samples * _ends_bytes(config, itemsize, thought)
+    )
 
 
 def saved(config: ModelConfig, sharding: Sharding, *, itemsize: int) -> float:

@@ -32,5 +32,8 @@ class Sharding:
 
     def __str__(self) -> str:
         parts = [f"TP {self.tp} × FSDP {self.shard} × HSDP {self.replicate}", f"micro-batch {self.micro_batch} × {self.accumulate}"]
-        parts += ["activation checkpoints" if self.checkpoint else "no recompute", "weights gathered twice" if self.reshard else "weights kept gathered"]
+        parts += [
+            "activation checkpoints" if self.checkpoint else "no recompute",
+            "weights gathered twice" if self.reshard else "weights kept gathered",
+        ]
         return ", ".join(parts)

@@ -32,8 +32,6 @@ from motorworks.train.planner.plan import Sharding
 from motorworks.train.planner.shapes import NUM_STEPS
 from motorworks.train.planner.tracker import MemoryTracker
 
-BYTES_PER_MB = 1e6
-
 
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
@@ -47,12 +45,14 @@ class StepMemory:
 
 
 class TrainStep(nn.Module):
-    """Today's images with a gradient, the others without, then the sequence and a loss over every output, as one module for FSDP to wrap."""
+    """Today's images with a gradient, the others without, then the sequence and a loss over every output, as one module for FSDP to wrap.
 
-    def __init__(self, model: DrivingModel, images_per_sample: int) -> None:
+    The eye sees a tensor-parallel group's images split by rank, so its gradients are to be summed over that group, not averaged.
+    """
+
+    def __init__(self, model: DrivingModel) -> None:
         super().__init__()
         self.model = model
-        self.images_per_sample = images_per_sample
 
     def forward(self, now: Tensor, others: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         seen = self.model.vision(now)
@@ -90,7 +90,7 @@ def cut(model: DrivingModel, sharding: Sharding, mesh: tuple[DeviceMesh, DeviceM
         for index, block in enumerate(stack):
             stack[index] = _wrapped(block, sharding)
             fully_shard(stack[index], mesh=rest, mp_policy=policy, reshard_after_forward=sharding.reshard)
-    step = TrainStep(model, model.config.num_frames)
+    step = TrainStep(model)
     fully_shard(step, mesh=rest, mp_policy=policy)
     return step
 

@@ -12,6 +12,17 @@ from motorworks.train.planner.plan import Sharding
 from motorworks.train.planner.step_time import StepTime, step_time
 
 MAX_ACCUMULATE = 16
+ASSUMED = (  # all that a choice depends on
+    "kernel_efficiency",
+    "hbm_efficiency",
+    "link_efficiency",
+    "traffic",
+    "hop_us",
+    "overlap",
+    "straggler",
+    "batch_tokens",
+    "reserve_gb",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +82,9 @@ def shardings(config: ModelConfig, gpu: Gpu, num_gpus: int, assumed: Assumptions
             if shard * tp > gpu.gpus_per_node and (shard * tp) % gpu.gpus_per_node:
                 continue
             most = samples // groups
-            for micro in sorted({size for size in (*(2**power for power in range(11)), *(most // part for part in range(1, 9))) if 1 <= size <= most}):
+            for micro in sorted(
+                {size for size in (*(2**power for power in range(11)), *(most // part for part in range(1, 9))) if 1 <= size <= most}
+            ):
                 for checkpoint in (True, False):
                     for reshard in (True, False) if shard > 1 else (False,):
                         yield Sharding(

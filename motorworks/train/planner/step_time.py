@@ -67,7 +67,9 @@ def ring_s(num_bytes: float, ranks: int, gb_per_s: float, assumed: Assumptions, 
     """A ring all-gather or reduce-scatter of `num_bytes` in total; an all-reduce is two of them."""
     if ranks == 1:
         return 0.0
-    return (ranks - 1) / ranks * num_bytes / (gb_per_s * 1e9 * assumed.link_efficiency) + assumed.hop_us * 1e-6 * (ranks - 1 if hops is None else hops)
+    return (ranks - 1) / ranks * num_bytes / (gb_per_s * 1e9 * assumed.link_efficiency) + assumed.hop_us * 1e-6 * (
+        ranks - 1 if hops is None else hops
+    )
 
 
 def _products_s(config: ModelConfig, sharding: Sharding, gpu: Gpu, assumed: Assumptions) -> float:

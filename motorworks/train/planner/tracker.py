@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class MemoryTracker(TorchDispatchMode):
-    """`live_bytes` now and `peak_bytes` so far, of storages made inside the `with` or given to `adopt`; workspaces inside an operation do not count."""
+    """`live_bytes` now and `peak_bytes` so far, of storages made inside the `with` or given to `adopt`; an operation's workspace does not count."""
 
     def __init__(self) -> None:
         super().__init__()

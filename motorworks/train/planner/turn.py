@@ -1,6 +1,6 @@
 """One turn of the factory over so many clips: hours of every stage, days and dollars of the whole, and which assumption matters most."""
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, replace
 
 from motorworks.models.config import ModelConfig
@@ -8,7 +8,7 @@ from motorworks.train.planner import shapes
 from motorworks.train.planner.assumptions import Assumptions, ranges
 from motorworks.train.planner.goodput import Failures, best_interval_s, goodput, mtbf_s
 from motorworks.train.planner.gpus import Gpu
-from motorworks.train.planner.search import Choice, choose
+from motorworks.train.planner.search import ASSUMED, Choice, choose
 
 H_PER_DAY, S_PER_H = 24.0, 3600.0
 
@@ -79,10 +79,18 @@ def plan_turn(config: ModelConfig, gpu: Gpu, num_gpus: int, num_clips: float, as
     samples = num_clips * assumed.kept * assumed.samples_per_clip * assumed.passes
     seconds = (
         ("ingest", num_clips * assumed.clip_mb / (assumed.storage_gb_per_s * 1e3), "clips × clip_mb / storage_gb_per_s: read once from the store"),
-        ("label and curate", num_clips * assumed.labels_per_clip * look / served, "clips × labels_per_clip × forward FLOP / (GPUs × peak × serve_efficiency)"),
+        (
+            "label and curate",
+            num_clips * assumed.labels_per_clip * look / served,
+            "clips × labels_per_clip × forward FLOP / (GPUs × peak × serve_efficiency)",
+        ),
         ("pretrain", samples / rate, "clips × kept × samples_per_clip × passes / (samples a second × goodput)"),
         ("sft", samples * assumed.sft / rate, "sft of that"),
-        ("rl, driving", samples * assumed.rl * look / served, "rl of those samples forward, on all GPUs at serve_efficiency; the simulator beside it is not counted"),
+        (
+            "rl, driving",
+            samples * assumed.rl * look / served,
+            "rl of those samples forward, on all GPUs at serve_efficiency; the simulator beside it is not counted",
+        ),
         ("rl, learning", samples * assumed.rl / rate, "and trained on once"),
         ("distil", samples * assumed.distil * look / served, "distil of those samples forward through the parent"),
         ("evaluate", assumed.exam_decisions * look / served, "exam_decisions forward at serve_efficiency"),
@@ -92,21 +100,28 @@ def plan_turn(config: ModelConfig, gpu: Gpu, num_gpus: int, num_clips: float, as
     return Turn(num_clips=num_clips, stages=stages, num_gpus=num_gpus)
 
 
-def swings(config: ModelConfig, gpu: Gpu, num_gpus: int, num_clips: float, assumed: Assumptions) -> list[Swing]:
+def swings(config: ModelConfig, gpu: Gpu, num_gpus: int, num_clips: float, assumed: Assumptions, choice: Choice) -> list[Swing]:
     """Every assumption alone, the one that moves the turn most first."""
 
-    def days(changed: Assumptions) -> float:
+    def days(name: str, value: float) -> float:
+        changed = replace(assumed, **{name: value})
         try:
-            return plan_turn(config, gpu, num_gpus, num_clips, changed, choose(config, gpu, num_gpus, changed)).days
+            anew = choose(config, gpu, num_gpus, changed) if name in ASSUMED else choice
         except ValueError:
             return float("nan")
+        return plan_turn(config, gpu, num_gpus, num_clips, changed, anew).days
 
-    found = [_swing(one.name, one.metadata["unit"], one.metadata["source"], low, high, assumed, days) for one, low, high in ranges()]
-    return sorted(found, key=lambda one: -one.days if one.days == one.days else float("-inf"))
-
-
-def _swing(name: str, unit: str, source: str, low: float, high: float, assumed: Assumptions, days: Callable[[Assumptions], float]) -> Swing:
-    ends = [days(replace(assumed, **{name: value})) for value in (low, high)]
-    return Swing(
-        name=name, unit=unit, source=source, low=low, usual=getattr(assumed, name), high=high, days_at_low=ends[0], days_at_high=ends[1]
-    )
+    found = [
+        Swing(
+            name=one.name,
+            unit=one.metadata["unit"],
+            source=one.metadata["source"],
+            low=low,
+            usual=getattr(assumed, one.name),
+            high=high,
+            days_at_low=days(one.name, low),
+            days_at_high=days(one.name, high),
+        )
+        for one, low, high in ranges()
+    ]
+    return sorted(found, key=lambda one: math.inf if math.isnan(one.days) else -one.days)
