@@ -1,4 +1,4 @@
-"""Measure the subjects named (default: all) and write bench/results.json: `python -m bench [SUBJECT ...]`, as sim, clips, curation, growth, train."""
+"""Measure the subjects named (default: all) and write bench/results.json: `python -m bench [SUBJECT ...]`, as sim, clips, growth, train, chaos."""
 
 import argparse
 import datetime
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import clips, curation, drive, growth, privacy, sim, sim_cuda, train
+from bench import chaos, clips, curation, drive, growth, privacy, sim, sim_cuda, train
 from bench.figure import Figure
 from bench.results import merge, of_subjects, read, rows_of, table, write
 from motorworks.factory.machine import describe_machine
@@ -23,6 +23,7 @@ SUBJECTS: dict[str, tuple[Callable[[], list[Figure]], tuple[str, ...]]] = {
     "growth": (growth.measure, ("lance", "duckdb")),
     "drive": (drive.measure, ("torch", "onnx", "onnxscript")),
     "train": (train.measure, ("torch",)),
+    "chaos": (chaos.measure, ("torch",)),
 }
 
 

@@ -63,19 +63,22 @@ def trainer_samples_per_s(model: "DrivingModel", samples: "Samples", config: "Fi
             times.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
-            per_device_train_batch_size=config.batch_size,
-            max_steps=config.steps,
-            learning_rate=config.lr,
-            bf16=config.precision == "bf16",
-            use_cpu=True,
-            report_to=[],
-            logging_strategy="no",
-            save_strategy="no",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            max_grad_norm=config.grad_clip,
-        )
+        arguments = TrainingArguments(output_dir=folder, **_arguments(config))
         Trainer(model=Wrapped(), args=arguments, train_dataset=Rows(), data_collator=collate, callbacks=[Clock()]).train()
     return config.batch_size * (len(times) - 1 - warm_steps) / (times[-1] - times[warm_steps])
+
+
+def _arguments(config: "FitConfig") -> dict[str, Any]:
+    return {
+        "per_device_train_batch_size": config.batch_size,
+        "max_steps": config.steps,
+        "learning_rate": config.lr,
+        "bf16": config.precision == "bf16",
+        "use_cpu": True,
+        "report_to": [],
+        "logging_strategy": "no",
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "max_grad_norm": config.grad_clip,
+    }

@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         commands.Publish: publish,
         commands.Report: report,
         commands.DriveOptions: drive,
+        commands.Plan: plan,
     }
     try:
         verbs[type(command)](command)
@@ -210,6 +211,13 @@ def drive(command: commands.DriveOptions) -> None:
     from motorworks.factory.drive_command import drive as drive_bundle
 
     drive_bundle(command)
+
+
+def plan(command: commands.Plan) -> None:
+    """What a training run would take."""
+    from motorworks.factory.plan_command import plan as plan_training
+
+    plan_training(command)
 
 
 def recipe_and_turn(name: str) -> tuple[str, int]:

@@ -195,6 +195,21 @@ class DriveOptions(Shared):
     rrd: Annotated[Path | None, arg(metavar="OUT.rrd", help="write a recording for rerun; needs motorworks[viz]")] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan(Shared):
+    """Work out what training a member on so many GPUs would take: sharding, memory, step, failures, time and cost of a turn; writes a page."""
+
+    member: Annotated[Positional[str], arg(metavar="MEMBER", help="of the family, as 72b")]
+    gpus: Annotated[int, arg(metavar="N", help="how many")] = 10_000
+    gpu: Annotated[str, arg(metavar="NAME", help="h100, h200, a100, b200 or l40s")] = "h100"
+    clips: Annotated[tuple[float, ...], arg(metavar="N [N ...]", help="clips of a turn, the last for what is drawn")] = (20e6, 200e6)
+    assume: Annotated[
+        tuple[str, ...],
+        arg(metavar="NAME=VALUE [...]", help="instead of what is assumed, as samples_per_clip=20", help_behavior_hint="(default: as listed)"),
+    ] = ()
+    prove: Annotated[bool, arg(help="build it on fake tensors for rank 0 of a fake group of that size, under a minute; nothing is allocated")] = False
+
+
 Command = (
     Annotated[Run, subcommand("run")]
     | Annotated[Scaling, subcommand("scaling")]
@@ -208,6 +223,7 @@ Command = (
     | Annotated[Publish, subcommand("publish")]
     | Annotated[Report, subcommand("report")]
     | Annotated[DriveOptions, subcommand("drive")]
+    | Annotated[Plan, subcommand("plan")]
 )
 
 DESCRIPTION = """The open model factory for machines that move: driving clips go in, a signed model that drives comes out.
@@ -216,7 +232,7 @@ Exit codes: 0 done, 1 a stage failed, 2 the command or recipe is wrong, 3 an inp
 run again (a snapshot was kept), 130 stopped by you."""
 
 
-VERBS = ("run", "scaling", "ingest", "search", "export", "review", "stage", "list", "show", "publish", "report", "drive")
+VERBS = ("run", "scaling", "ingest", "search", "export", "review", "stage", "list", "show", "publish", "report", "drive", "plan")
 
 
 def parse(arguments: list[str]) -> Command:

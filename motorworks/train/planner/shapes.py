@@ -1,0 +1,164 @@
+"""A member's weights and arithmetic from its config alone, without torch: every weight by its shape, every product by its formula.
+
+Parts: `eye` (stem, ViT, resampler), `decoder` (the blocks) and `ends` (everything between and after them).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+from motorworks.models.config import ModelConfig
+
+NUM_STEPS = 64  # of a trajectory (datatypes.trajectory; a test keeps them in step)
+COLUMN, ROW, WHOLE = "column", "row", "whole"  # how tensor parallelism cuts a weight: outputs, inputs, not at all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weight:
+    """`count` tensors of one shape in one part of the member."""
+
+    part: str
+    shape: tuple[int, ...]
+    count: int = 1
+    cut: str = WHOLE
+
+    @property
+    def params(self) -> int:
+        """Of all of them."""
+        return self.count * math.prod(self.shape)
+
+    def params_per_rank(self, *, shard: int, tp: int) -> int:
+        """On the fullest rank: FSDP2 cuts the first axis into equal pieces of which the last may be short, after tensor parallelism."""
+        first, rest = self.shape[0], math.prod(self.shape[1:])
+        if self.part != "decoder":
+            return self.count * -(-first // (shard * tp)) * rest
+        first = first // tp if self.cut == COLUMN else first
+        rest = rest // tp if self.cut == ROW else rest
+        return self.count * -(-first // shard) * rest
+
+
+@cache
+def weights(config: ModelConfig) -> tuple[Weight, ...]:
+    """All weights of a member."""
+    return (*_eye(config), *_decoder(config), *_ends(config))
+
+
+def num_params(config: ModelConfig, part: str = "") -> int:
+    """Parameters of the member, or of one part; equal to those of the module (a test)."""
+    return sum(weight.params for weight in weights(config) if part in ("", weight.part))
+
+
+def block_params(config: ModelConfig, *, tp: int = 1) -> int:
+    """Parameters of one decoder block on a rank of a tensor-parallel group."""
+    blocks = (weight for weight in weights(config) if weight.part == "decoder")
+    return sum(weight.params // (1 if weight.cut == WHOLE else tp) for weight in blocks) // config.depth
+
+
+def params_per_rank(config: ModelConfig, *, shard: int, tp: int) -> int:
+    """Parameters that the fullest rank keeps."""
+    return sum(weight.params_per_rank(shard=shard, tp=tp) for weight in weights(config))
+
+
+def _linear(part: str, num_in: int, num_out: int, count: int = 1) -> list[Weight]:
+    return [Weight(part=part, shape=(num_out, num_in), count=count), Weight(part=part, shape=(num_out,), count=count)]
+
+
+def _eye(config: ModelConfig) -> list[Weight]:
+    dim, ratio, (rows, columns) = config.vision_dim, config.vision_mlp_ratio, config.grid
+    found = [Weight(part="eye", shape=shape) for shape in ((rows * columns, dim), (config.latents_per_frame, dim))]
+    for before, after in pairwise(stem_widths(config)):
+        found += [Weight(part="eye", shape=(after, before, 3, 3)), Weight(part="eye", shape=(after,), count=3)]  # bias and norm
+    for count, norms in ((config.vision_depth, 4), (config.resampler_depth, 6)):
+        found.append(Weight(part="eye", shape=(dim,), count=count * norms))
+        for num_in, num_out in ((dim, dim), (dim, 2 * dim), (dim, dim), (dim, ratio * dim), (ratio * dim, dim)):
+            found += _linear("eye", num_in, num_out, count)
+    return found
+
+
+def _decoder(config: ModelConfig) -> list[Weight]:
+    dim, keys, wide, depth = config.dim, kv_dim(config), config.mlp_dim, config.depth
+    return [
+        Weight(part="decoder", shape=(dim,), count=2 * depth),
+        Weight(part="decoder", shape=(dim, dim), count=depth, cut=COLUMN),
+        Weight(part="decoder", shape=(keys, dim), count=2 * depth, cut=COLUMN),
+        Weight(part="decoder", shape=(dim, dim), count=depth, cut=ROW),
+        Weight(part="decoder", shape=(wide, dim), count=2 * depth, cut=COLUMN),
+        Weight(part="decoder", shape=(dim, wide), count=depth, cut=ROW),
+    ]
+
+
+def _ends(config: ModelConfig) -> list[Weight]:
+    dim, channel, latents = config.dim, config.vision_dim, config.latents_per_frame
+    alone = (
+        (config.num_frames, latents, channel),
+        (config.num_frames, latents, dim),
+        (config.num_vocab, dim),
+        (2, dim),
+        (dim,),
+        (latents, channel),
+    )
+    found = [Weight(part="ends", shape=shape) for shape in alone]
+    for num_in, num_out in _end_linears(config):
+        found += _linear("ends", num_in, num_out)
+    return found
+
+
+def _end_linears(config: ModelConfig) -> Sequence[tuple[int, int]]:
+    dim, channel = config.dim, config.vision_dim
+    return (
+        (channel, dim),  # project
+        (config.num_ego, dim),
+        (dim, dim),
+        (dim, config.num_vocab),  # speak
+        (dim, 2 * dim),  # action
+        (2 * dim, config.num_proposals * (2 * config.num_knots + 1)),
+        (dim, channel),  # world
+        (2 * config.foresight_steps, channel),
+        (2 * channel, 2 * channel),
+        (2 * channel, channel),
+        (dim, config.num_road),
+    )
+
+
+def kv_dim(config: ModelConfig) -> int:
+    """Width of keys, and of values."""
+    return config.dim // config.heads * config.kv_heads
+
+
+def stem_widths(config: ModelConfig) -> list[int]:
+    """Channels of the stem: models.vision.stem_widths, which would bring torch with it (a test compares)."""
+    steps = config.patch.bit_length() - 2
+    return [12, *(max(config.vision_dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
+
+
+def num_tokens(config: ModelConfig, *, thought: bool = True) -> int:
+    """Decoder positions of a sample."""
+    return config.num_full_tokens if thought else config.num_plan_tokens
+
+
+@cache
+def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = True) -> dict[str, float]:
+    """FLOP forward by part: `eye` of one image, the rest of one sample. 2 a multiply-add; `causal` counts half of the decoder's attention."""
+    dim, ratio, (rows, columns), queries = config.vision_dim, config.vision_mlp_ratio, config.grid, config.latents_per_frame
+    patches, pixels = rows * columns, config.height_px * config.width_px
+    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(stem_widths(config))))
+    eye += config.vision_depth * (patches * (4 + 2 * ratio) * dim**2 + 2 * patches**2 * dim)
+    eye += config.resampler_depth * (queries * (2 + 2 * ratio) * dim**2 + 2 * patches * dim**2 + 2 * queries * patches * dim)
+    tokens = num_tokens(config, thought=thought)
+    products = sum(math.prod(weight.shape) * weight.count for weight in _decoder(config) if len(weight.shape) == 2)
+    decoder = tokens * products + config.depth * 2 * tokens**2 * config.dim * (0.5 if causal else 1.0)
+    project, ego, act, say, head, last, *world, _, _, road = (num_in * num_out for num_in, num_out in _end_linears(config))
+    foresee = sum(world) + queries * 6 * dim**2
+    knots = config.num_proposals * 2 * config.num_knots * NUM_STEPS
+    ends = project * config.num_frames * queries + ego + act + (1 + thought) * (head + last + knots) + foresee + road
+    ends += config.num_thought * say if thought else 0
+    return {"eye": 2.0 * eye, "decoder": 2.0 * decoder, "ends": 2.0 * ends}
+
+
+def train_flops(config: ModelConfig, *, thought: bool = True, world: bool = True, causal: bool = True) -> float:
+    """Model FLOP of one sample (no recompute): three times the forward pass of what has a gradient, and the other images once."""
+    flops = forward_flops(config, thought=thought, causal=causal)
+    others = config.num_frames - 1 + (1 if world else 0)
+    return 3 * sum(flops.values()) + others * flops["eye"]

@@ -1,0 +1,33 @@
+"""The planner's goodput beside processes that are really killed; a minute, most of it waiting."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bench.chaos import Chaos, exponential_gaps, outcome
+
+
+@pytest.mark.slow
+def test_a_killed_job_keeps_as_much_as_the_planner_says():
+    command = [sys.executable, "-m", "bench.chaos", "--failures", "12", "--mtbf-s", "5"]
+    done = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout)
+    assert done["goodput"] == pytest.approx(done["predicted"], abs=0.05)
+    assert done["num_lives"] >= 10
+    untouched = done["interval_s"] / (done["interval_s"] + done["checkpoint_s"])
+    assert untouched - done["goodput"] > 0.08, "the failures must cost more than the tolerance, or nothing was shown"
+
+
+def test_only_steps_that_a_checkpoint_came_after_count():
+    # the first life: steps 0 to 2, a checkpoint after 1; the second goes on from 2 and is killed before its next
+    rows = [("step", 0, 0, 1.0, 1.0), ("step", 0, 1, 2.0, 1.0), ("checkpoint", 0, 1, 2.5, 0.5), ("step", 0, 2, 3.5, 1.0), ("step", 1, 2, 7.0, 1.0)]
+    done = outcome(Chaos(steps_per_checkpoint=2), rows, wall_s=10.0, died=[4.0, 8.0], noticed=[4.5])
+    assert done.goodput == pytest.approx(0.2)
+    assert (done.detect_s, done.restart_s, done.checkpoint_s, done.step_s) == pytest.approx((0.5, 1.5, 0.5, 1.0))
+
+
+def test_failures_come_exponentially_at_the_planned_rate():
+    gaps = exponential_gaps(Chaos(num_failures=1000, mtbf_s=7.0))
+    assert gaps.mean() == pytest.approx(7.0) and gaps.std() == pytest.approx(7.0, rel=0.03)
+    assert (gaps != exponential_gaps(Chaos(num_failures=1000, mtbf_s=7.0, seed=1))).any()
