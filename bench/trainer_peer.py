@@ -45,9 +45,9 @@ def trainer_samples_per_s(model: "DrivingModel", samples: "Samples", config: "Fi
 
         def forward(self, **parts: Any) -> dict[str, Any]:
             batch = Batch(**parts)
-            inputs, next_latents = look(self.model, batch, thought=True)
+            inputs, ahead = look(self.model, batch, thought=True)
             output = self.model(inputs)
-            batch = replace(batch, next_latents=next_latents)
+            batch = replace(batch, next_latents=ahead[:, 0], later_latents=ahead[:, 1:])
             return {"loss": sum(weight * loss(output, batch)[0] for weight, loss in losses if weight > 0)}
 
     generator = np.random.default_rng(config.seed)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from motorworks.factory import commands
@@ -124,14 +125,7 @@ def _look(command: commands.Ingest) -> None:
 
 def about_clips(command: commands.Search | commands.Export | commands.Review) -> None:
     """What is asked about clips that were ingested."""
-    from motorworks.factory import clip_commands
-
-    verbs: dict[type, Callable[[Any], None]] = {
-        commands.Search: clip_commands.search,
-        commands.Export: clip_commands.export,
-        commands.Review: clip_commands.review,
-    }
-    verbs[type(command)](command)
+    _beyond_the_car("clip_commands", type(command).__name__.lower())(command)
 
 
 def stage(command: commands.Stage) -> None:
@@ -181,9 +175,7 @@ def show(command: commands.Show) -> None:
 
 def publish(command: commands.Publish) -> None:
     """Weights as the Hub has them."""
-    from motorworks.factory.publish import publish as write
-
-    write(command)
+    _beyond_the_car("publish", "publish")(command)
 
 
 def report(command: commands.Report) -> None:
@@ -225,6 +217,11 @@ def recipe_and_turn(name: str) -> tuple[str, int]:
     recipe, _, rest = name.partition("/")
     part = rest.partition("/")[0]
     return recipe, int(part.removeprefix("turn")) if part.startswith("turn") and part[4:].isdecimal() else 1
+
+
+def _beyond_the_car(module: str, verb: str) -> Callable[[Any], None]:
+    """A verb that may load a training stack: by name, as stages are, so that nothing the car starts can reach it."""
+    return getattr(import_module(f"motorworks.factory.{module}"), verb)
 
 
 def _chain(command: commands.Chain, name: str, **more: Any) -> tuple[Any, Any, Any]:
