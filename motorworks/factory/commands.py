@@ -67,6 +67,9 @@ class Chain(Work):
     recipe: Annotated[str, arg(metavar="MODULE:FUNCTION", help="a recipe of your own instead of NAME")] = ""
     clips: Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="your recordings; the layout of each is recognised")] = ()
     turn: Annotated[int, arg(metavar="N", help="which turn of the factory: 2 adds what turn 1 mined")] = 1
+    width: Annotated[
+        int | None, arg(metavar="N", help="of the model, where the recipe asks: own does", help_behavior_hint="(default: the recipe's)")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,7 @@ class RecipeOptions:
     detector: Path | None = None  # weights that find more of them
     num_samples: int | None = None  # of a recipe that is told how much to train on; None: what the recipe itself says
     seed: int = 0  # of a recipe that is run with several
+    width: int | None = None  # of a member; None: the recipe's own
 
     def __post_init__(self) -> None:
         if self.turn < 1:
