@@ -19,7 +19,10 @@ def process_group(device: str) -> Iterator[None]:
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    # torchrun may give the processes that it starts again the store of those before, whose addresses would be taken for theirs (torch 2.13)
+    store, rank, size = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield
     finally:
