@@ -50,9 +50,9 @@ class FlowHead(nn.Module):
         turns = time_BM.flatten()[:, None] * torch.exp(torch.linspace(math.log(1.0), math.log(100.0), width // 2, device=time_BM.device))
         when = self.time(torch.cat([turns.sin(), turns.cos()], dim=-1))
         x = self.enter(knots_BMN2.flatten(0, 1)) + self.place_NW + when[:, None]
-        context = context_BTW.repeat_interleave(draws, 0)
         for among, across in zip(self.among, self.across, strict=True):
-            x = across(among(x), context)
+            x = among(x).unflatten(0, (-1, draws))
+            x = across(x.flatten(1, 2), context_BTW).unflatten(1, (draws, -1)).flatten(0, 1)  # what is seen is projected once for all draws
         return self.leave(x).unflatten(0, (-1, draws))
 
     def teach(self, seen: Seen, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> Answer:
