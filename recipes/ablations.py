@@ -22,8 +22,8 @@ NUM_RECORDINGS = 128  # 8 s each
 NUM_SCENARIOS = 24
 SEEING = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
 SPEAKING = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
-PRETRAIN = FitConfig(steps=200, batch_size=64, lr=2e-3, losses=SEEING)
-SFT = FitConfig(steps=100, batch_size=64, lr=1e-3, losses=SPEAKING, think_every=2)
+PRETRAIN = FitConfig(steps=200, batch_size=32, lr=2e-3, losses=SEEING)
+SFT = FitConfig(steps=100, batch_size=32, lr=1e-3, losses=SPEAKING, think_every=2)
 
 Models = tuple[Step, ...]  # one of each seed
 

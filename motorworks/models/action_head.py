@@ -37,8 +37,8 @@ class Seen:
 class Answer:
     """What a head said when it was shown what was driven; None where its kind says no such thing."""
 
-    controls: Float[Tensor, "b k 64 2"] | None = None
-    logits: Float[Tensor, "b k"] | None = None
+    controls: Float[Tensor, "some k 64 2"] | None = None  # of all samples, or of the first few
+    logits: Float[Tensor, "some k"] | None = None
     token_logits: Float[Tensor, "b token bin"] | None = None  # of each next token, the true ones before it given
     tokens: Int64[Tensor, "b token"] | None = None
     token_valid: Bool[Tensor, "b token"] | None = None

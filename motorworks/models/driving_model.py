@@ -42,7 +42,7 @@ class ModelOutput:
 
     latents: Float[Tensor, "b f l c"]  # with the learned "no image" where there is none
     state: Float[Tensor, "b d"]  # at ACT
-    controls: Float[Tensor, "b k 64 2"] | None  # of the head that drives; None where it was taught and did not plan (tokens)
+    controls: Float[Tensor, "b k 64 2"] | None  # of the head that drives; taught, tokens plan nothing and flow only of some
     logits: Float[Tensor, "b k"] | None
     next_latents: Float[Tensor, "b l c"]
     road: Float[Tensor, "b road"]  # read off the state; a lesson for the eye, nothing drives by it

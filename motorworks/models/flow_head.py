@@ -16,6 +16,7 @@ from motorworks.models.config import ModelConfig
 from motorworks.models.vision import Block
 
 NUM_DRAWS = 4  # of noise and time for every sample of a training step: the expert is small beside what it looks at
+JUDGED = 4  # one in so many samples of a training step is decoded for the scorer: K plans in Euler steps cost more than the draws
 
 
 class FlowHead(nn.Module):
@@ -49,13 +50,14 @@ class FlowHead(nn.Module):
         turns = time_BM.flatten()[:, None] * torch.exp(torch.linspace(math.log(1.0), math.log(100.0), width // 2, device=time_BM.device))
         when = self.time(torch.cat([turns.sin(), turns.cos()], dim=-1))
         x = self.enter(knots_BMN2.flatten(0, 1)) + self.place_NW + when[:, None]
-        context = context_BTW.repeat_interleave(draws, 0)
         for among, across in zip(self.among, self.across, strict=True):
-            x = across(among(x), context)
+            x = among(x).unflatten(0, (-1, draws))
+            x = across(x.flatten(1, 2), context_BTW).unflatten(1, (draws, -1)).flatten(0, 1)  # what is seen is projected once for all draws
         return self.leave(x).unflatten(0, (-1, draws))
 
     def teach(self, seen: Seen, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> Answer:
-        """Errors of the velocity at random times, and the plans as they are now with the scorer's logits; draws from torch's generator."""
+        """Errors of the velocity at random times; and of the first samples (a batch has no order) the plans as they are now, with the
+        scorer's logits. Draws from torch's generator."""
         context, state = self._look(seen)
         goal, _ = self.scale.encode(controls, valid)
         goal = goal[:, None].expand(-1, NUM_DRAWS, -1, -1)
@@ -64,9 +66,10 @@ class FlowHead(nn.Module):
         time = (torch.randperm(num, device=goal.device) + torch.rand(num, device=goal.device)).view(-1, NUM_DRAWS) / num  # evenly over 0..1
         between = noise + time[..., None, None] * (goal - noise)
         error = (self.velocity(between, time, context).float() - (goal - noise)).square().mean(dim=(1, 3))
+        some = -(-len(context) // JUDGED)
         with torch.no_grad():
-            knots = self._flow(context)
-        return Answer(velocity_error=error, controls=self.scale.decode(knots), logits=self._score(state, knots))
+            knots = self._flow(context[:some])
+        return Answer(velocity_error=error, controls=self.scale.decode(knots), logits=self._score(state[:some], knots))
 
     def plan(self, seen: Seen) -> Plan:
         """K plans, and the scorer's logits."""

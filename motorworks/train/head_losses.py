@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from motorworks.datatypes.trajectory import DT_S, NUM_STEPS
 from motorworks.models.action_head import Answer
 from motorworks.models.config import ModelConfig
 from motorworks.models.driving_model import ModelOutput, best_proposal
@@ -31,12 +30,11 @@ class ProposalLoss:
 @dataclass(frozen=True, kw_only=True)
 class TokenLoss:
     """Cross-entropy of the next token, spread over neighbouring bins with a Gaussian of `blur_bins`: bins have an order, and a near miss
-    is nearly right (Imani & White 2018, arXiv 1806.04613). Early tokens count as early steps do; tokens that were never driven do not."""
+    is nearly right (Imani & White 2018, arXiv 1806.04613). Early tokens count more; those that were never driven do not count."""
 
     reasoned: bool = False
     blur_bins: float = 1.0
-    decay_s: float = 2.0
-    floor_frac: float = 0.1
+    floor_frac: float = 0.2
 
     def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         answer = _answer(output, "tokens", self.reasoned)
@@ -45,8 +43,7 @@ class TokenLoss:
         logits = answer.token_logits.float()
         bins = torch.arange(logits.shape[-1], device=logits.device)
         target = (-0.5 * ((bins - answer.tokens[..., None]) / self.blur_bins) ** 2).softmax(-1)
-        num = answer.tokens.shape[1]
-        early = torch.exp(-torch.arange(num, device=logits.device) / num * (NUM_STEPS * DT_S / 2) / self.decay_s) + self.floor_frac
+        early = torch.linspace(1.0, self.floor_frac, logits.shape[1], device=logits.device)
         weight = answer.token_valid * early
         each = -(target * logits.log_softmax(-1)).sum(-1)
         loss = (each * weight).sum() / weight.sum().clamp(min=1e-6)
@@ -101,13 +98,14 @@ class GateLoss:
     def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         if output.gate is None or output.controls is None or output.reasoned_controls is None:
             raise ValueError("the gate loss needs a model with thought_gate, a head that plans in training (proposals, flow), and thought_ids")
+        batch = _first(batch, len(output.controls))
         fast, reasoned = (
             _chosen_error(controls, logits, batch)
             for controls, logits in ((output.controls, output.logits), (output.reasoned_controls, output.reasoned_logits))
         )
         counted = (batch.thought_ids != PAD_ID).any(dim=1) & batch.controls_valid.any(dim=1)
         pays = (reasoned < fast).float()
-        each = F.binary_cross_entropy_with_logits(output.gate.float(), pays, reduction="none")
+        each = F.binary_cross_entropy_with_logits(output.gate[: len(pays)].float(), pays, reduction="none")
         loss = (each * counted).sum() / counted.sum().clamp(min=1)
         return loss, {"gate": loss.detach(), "thinking_pays_frac": (pays * counted).sum() / counted.sum().clamp(min=1)}
 
@@ -135,9 +133,16 @@ def _answer(output: ModelOutput, head: str, reasoned: bool) -> Answer:
 
 
 def _plan_loss(answer: Answer, output: ModelOutput, batch: Batch, *, reasoned: bool) -> tuple[Float[Tensor, ""], Parts]:
-    of = (
+    plan = (
         {"reasoned_controls": answer.controls, "reasoned_logits": answer.logits}
         if reasoned
         else {"controls": answer.controls, "logits": answer.logits}
     )
-    return ActionLoss(reasoned=reasoned)(replace(output, **of), batch)
+    batch = batch if answer.controls is None else _first(batch, len(answer.controls))
+    return ActionLoss(reasoned=reasoned)(replace(output, **plan), batch)
+
+
+def _first(batch: Batch, num: int) -> Batch:
+    """The first samples, as far as a plan's loss looks at them."""
+    names = ("controls", "controls_valid", "speed_mps", "curvature_scale_per_m", "distance_scale_m", "thought_ids")
+    return replace(batch, **{name: getattr(batch, name)[:num] for name in names})

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorworks.datatypes.score import Score
-from motorworks.metrics.aggregate import bootstrap, paired_difference, paired_rows, score_rows
+from motorworks.metrics.aggregate import bootstrap, mean_scores, paired_difference, paired_rows, score_rows
 from motorworks.metrics.tables import ALL, per_odd_rows, per_scenario_rows
 
 
@@ -132,3 +132,19 @@ def test_a_drive_counts_under_each_of_its_tags() -> None:
     assert {group: row.num for group, row in rows.items()} == {ALL: 4, "night": 2, "rain": 2}
     with pytest.raises(ValueError, match="4 rollouts were scored, 3 have labels"):
         per_odd_rows(scores, tags[:3], policy="p", world="town")
+
+
+def test_runs_are_averaged_scenario_by_scenario_before_they_are_compared() -> None:
+    def runs(*by_seed: tuple[float, ...]) -> list[list[list[Score]]]:
+        return [[[Score(metric="driving_score", value=value)] for value in values] for values in by_seed]
+
+    a, b = mean_scores(runs((1.0, 4.0), (3.0, 8.0))), mean_scores(runs((0.0, 4.0), (2.0, 6.0)))
+    assert [score.value for (score,) in a] == [2.0, 6.0]
+    (row,) = paired_rows(a, b, names=("a", "b"))
+    assert row["mean"] == pytest.approx(1.0) and row["low"] == pytest.approx(1.0) == row["high"]  # a is 1 better in each
+    (pooled,) = mean_scores([[[rate(10.0, 0.1)]], [[rate(0.0, 0.9)]]])[0]
+    assert pooled.value == pytest.approx(1.0) and pooled.weight == pytest.approx(0.5)
+    unsure = mean_scores([[[Score(metric="x", value=1.0)]], [[Score(metric="x", value=1.0, valid=False)]]])
+    assert not unsure[0][0].valid
+    with pytest.raises(ValueError, match="same ones"):
+        mean_scores(runs((1.0,), (1.0, 2.0)))

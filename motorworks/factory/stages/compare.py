@@ -11,7 +11,6 @@ from motorworks.factory.artifact import Inputs
 from motorworks.factory.fingerprint import digest
 from motorworks.factory.stages.contestants import torch_policy
 from motorworks.factory.stages.evaluate import drive_held_out, held_out
-from motorworks.factory.stages.gate import NUM_ENVS
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class CompareConfig:
     adaptive: tuple[str, ...] = ()
     num_scenarios: int = 24
     num_agents: int = 10
-    num_envs: int = NUM_ENVS
+    num_envs: int = 12
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -53,7 +52,8 @@ def run(config: CompareConfig, inputs: Inputs, out: Output) -> None:
     keys = {of: digest({"model": artifact.digest, "thinking": make.args[3:]})[:32] for of, (artifact, make) in made.items()}
     makers = {keys[of]: make for of, (_, make) in made.items()}
     fields = {name: getattr(config, name) for name in ("num_scenarios", "num_agents", "num_envs", "threads")}
-    folders = out.items("policy", list(keys.values()), partial(drive_held_out, config, makers, held_out(config)), depends_on=fields)
+    drive = partial(drive_held_out, config.num_envs, config.threads, makers, held_out(config.num_scenarios, config.num_agents))
+    folders = out.items("policy", list(keys.values()), drive, depends_on=fields)
     driven = {of: pickle.loads((folder / "drives.pickle").read_bytes()) for of, folder in zip(keys, folders, strict=True)}
     by_seed: dict[str, list[Sequence[Sequence[Score]]]] = {arm: [] for arm in config.arms}
     for (arm, _), drives in driven.items():

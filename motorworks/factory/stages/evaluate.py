@@ -21,7 +21,6 @@ TAIL_METRICS = ("route_completion_frac", "driving_score", "success_frac", "at_fa
 
 if TYPE_CHECKING:
     from motorworks.datatypes.score import Score
-    from motorworks.factory.stages.compare import CompareConfig
     from motorworks.policy.policy import Policy
 
 
@@ -48,7 +47,9 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     keys = {name: digest({"policy": kinds[name], "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}
     makers = {keys[name]: make for name, (_, make) in policies.items()}
     fields = {key: value for key, value in asdict(config).items() if key != "open_loop_stride"}
-    folders = out.items("policy", list(keys.values()), partial(drive_held_out, config, makers, held_out(config)), depends_on=fields)
+    folders = out.items(
+        "policy", list(keys.values()), partial(drive_held_out, config.num_envs, config.threads, makers, _scenarios(config)), depends_on=fields
+    )
     driven = {name: pickle.loads((folder / "drives.pickle").read_bytes()) for name, folder in zip(keys, folders, strict=True)}
     scores: dict[str, list[list[Score]]] = {name: [drive["scores"] for drive in of] for name, of in driven.items()}
     rows = [asdict(row) for name, found in scores.items() for row in score_rows(found, policy=name, world="town")]
@@ -77,11 +78,15 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     out.thin(f"{config.num_scenarios} held-out scenarios: intervals are wide, and a percentile bootstrap of so few is a little too narrow.")
 
 
-def held_out(config: "EvaluateConfig | CompareConfig") -> list[Any]:
+def held_out(num_scenarios: int, num_agents: int) -> list[Any]:
     """Ordinary traffic, the same towns for everyone who is ever judged."""
     from motorworks.sim.seeds import FIRST_HELD_OUT_SEED, town_scenarios
 
-    return town_scenarios(FIRST_HELD_OUT_SEED, config.num_scenarios, num_agents=config.num_agents)
+    return town_scenarios(FIRST_HELD_OUT_SEED, num_scenarios, num_agents=num_agents)
+
+
+def _scenarios(config: EvaluateConfig) -> list[Any]:
+    return held_out(config.num_scenarios, config.num_agents)
 
 
 def _tail(config: EvaluateConfig) -> list[Any]:
@@ -93,9 +98,7 @@ def _tail(config: EvaluateConfig) -> list[Any]:
         return tail_scenarios(FIRST_HELD_OUT_SEED + 1000, config.num_tail, num_agents=config.num_agents)
 
 
-def drive_held_out(
-    config: "EvaluateConfig | CompareConfig", makers: "Mapping[str, Callable[[], Policy]]", scenarios: list[Any], key: str, folder: Path
-) -> None:
+def drive_held_out(num_envs: int, threads: int, makers: "Mapping[str, Callable[[], Policy]]", scenarios: list[Any], key: str, folder: Path) -> None:
     """One policy over scenarios: scores, failures, and where each drive belongs."""
     from motorworks.metrics.closed_loop import score_rollout
     from motorworks.metrics.failures import explain_failures
@@ -104,7 +107,7 @@ def drive_held_out(
 
     policy = makers[key]()
     with held_out_open("evaluate"):
-        rollouts = roll_out(Town(min(config.num_envs, len(scenarios)), threads=config.threads), policy, scenarios, keep_plans=True)
+        rollouts = roll_out(Town(min(num_envs, len(scenarios)), threads=threads), policy, scenarios, keep_plans=True)
     rows = [{"scores": score_rollout(r), "failures": explain_failures(r), "kind": r.scenario.kind, "tags": r.tags} for r in rollouts]
     (folder / "drives.pickle").write_bytes(pickle.dumps(rows))
 
@@ -116,7 +119,7 @@ def _long_tail(
     from motorworks.metrics.tables import per_odd_rows, per_scenario_rows
 
     makers = dict(drivers.values())
-    run = partial(drive_held_out, config, makers, _tail(config) if config.num_tail else [])
+    run = partial(drive_held_out, config.num_envs, config.threads, makers, _tail(config) if config.num_tail else [])
     folders = out.items("tail", list(makers), run, depends_on=fields) if config.num_tail else []
     tail = {key: pickle.loads((folder / "drives.pickle").read_bytes()) for key, folder in zip(makers, folders, strict=False)}
     by_scenario, by_odd, failures = [], [], []
@@ -136,7 +139,7 @@ def _film(config: EvaluateConfig, policy: "Policy", completion_frac: list[float]
     from motorworks.sim.rollout import iterate_rollouts
     from motorworks.sim.town import Town
 
-    scenarios = [held_out(config)[index] for index in choose_drives(completion_frac)]
+    scenarios = [_scenarios(config)[index] for index in choose_drives(completion_frac)]
     with held_out_open("evaluate"):
         drives = iterate_rollouts(Town(1), policy, scenarios, keep_frames=True, keep_plans=True)
         draw_strips(out, (rollout for _, rollout in drives))

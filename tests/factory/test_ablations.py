@@ -1,0 +1,79 @@
+"""Ablations: the chains hold what they say, and the page shows what `compare` left."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from motorworks.factory.report.ablations_page import markdown
+from motorworks.factory.report.records import read_turn
+from motorworks.factory.report.write import write_report
+from motorworks.factory.run import order
+from motorworks.factory.stages.compare import CompareConfig
+from motorworks.factory.step import RecipeOptions, Step
+from recipes import ablations
+
+
+def _chain(goal: Step) -> dict[str, Step]:
+    return {step.name.removeprefix("ablations/turn1/"): step for step in order(goal)}
+
+
+def test_arms_of_heads_differ_in_their_heads_alone() -> None:
+    steps = _chain(ablations.heads(RecipeOptions()))
+    tuned = {name: step.config for name, step in steps.items() if name.endswith("_1/sft")}
+    plain = asdict(tuned["heads/proposals_1/sft"].model)
+    for name, config in tuned.items():
+        different = {field for field, value in asdict(config.model).items() if value != plain[field]}
+        assert different <= {"action_head", "extra_heads", "flow_insulated"}, name
+        assert config.fit == tuned["heads/proposals_1/sft"].fit
+    shapes = {tuple(asdict(config.model)[name] for name in ("action_head", "extra_heads", "flow_insulated")) for config in tuned.values()}
+    assert len(shapes) == len(tuned) == len(steps["heads/compare"].config.arms)
+    seeds = {config.fit.seed for name, step in steps.items() if name.endswith("/sft") for config in (step.config,)}
+    assert seeds == set(ablations.SEEDS) and len({id(step) for name, step in steps.items() if name == "curate"}) == 1
+
+
+def test_the_other_studies_vary_what_they_are_about() -> None:
+    world, vision, thoughts = (_chain(study(RecipeOptions())) for study in (ablations.world, ablations.vision, ablations.thoughts))
+    arms = [world[f"world/{arm}_1/pretrain"].config for arm in world["world/compare"].config.arms]
+    assert {(config.fit.losses.world > 0, config.share) for config in arms} == {(on, share) for on in (True, False) for share in (0.25, 0.5, 1.0)}
+    tokens = [vision[f"vision/{arm}_1/sft"].config.model.latents_per_frame for arm in vision["vision/compare"].config.arms]
+    assert tokens == [4, 8, 16]
+    judged = thoughts["thoughts/compare"]
+    assert all(judged.inputs[arm] is judged.inputs["off"] for arm in judged.config.arms)  # the same models
+    assert judged.config.thinking == {"text": "text", "latent": "latent", "adaptive_text": "text"}
+
+
+def test_a_comparison_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="name none but them"):
+        CompareConfig(title="t", question="q", arms=("a", "b"), thinking={"c": "text"})
+    with pytest.raises(ValueError, match="two or more"):
+        CompareConfig(title="t", question="q", arms=("a",))
+
+
+def test_the_page_shows_every_arm_and_its_interval(tmp_path: Path) -> None:
+    folder = tmp_path / "ablations/turn1/heads/compare/dev"
+    folder.mkdir(parents=True)
+    interval = {"world": "town", "num": 24}
+    scores = [
+        {"policy": policy, "metric": "driving_score", "mean": mean, "low": mean - 4, "high": mean + 4, **interval}
+        for policy, mean in (("proposals", 40.0), ("proposals/1", 39.0), ("tokens", 46.0), ("tokens/1", 47.0))
+    ]
+    paired = [{"a": "tokens", "b": "proposals", "metric": "driving_score", "mean": 6.0, "low": 1.5, "high": 9.0, "num": 24}]
+    for name, rows in (("scores", scores), ("paired", paired)):
+        (folder / f"{name}.json").write_text(json.dumps(rows))
+    metrics = {"title": "Action heads", "question": "Which?", "arms": ["proposals", "tokens"], "num_scenarios": 24, "num_seeds": 1}
+    record = {"name": "ablations/turn1/heads/compare", "metrics": metrics, "thin": ["one seed <only>"], "inputs": {}, "created": "2026-01-02"}
+    (folder / "record.json").write_text(json.dumps(record))
+    page = write_report(tmp_path, "ablations", 1).read_text()
+    for words in (
+        "Action heads",
+        "Which? 24 held-out scenarios, 1 training seeds",
+        "46 <small>[42, 50]</small>",
+        "tokens − proposals",
+        "one seed &lt;only&gt;",
+    ):
+        assert words in page
+    assert "incomplete" not in page and 'class="z"' in page and "tokens/1" in page
+    table = markdown(next(iter(read_turn(tmp_path, "ablations", 1).records.values())))
+    assert "| `tokens` | 46 [42, 50] |" in table and "| *tokens − proposals* | +6 [1.5, 9] |" in table
