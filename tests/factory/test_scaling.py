@@ -125,9 +125,9 @@ def samples(folder: Path, **given) -> int:
 
 
 def test_minutes_and_flops_become_samples(tmp_path):
-    drawn = 4 * (1 + 5 * (1 / 16 + 1 / 8 + 1 / 4 + 1 / 2))  # of all runs, for each sample of the largest
+    drawn = 2 * (1 + 5 * (1 / 8 + 1 / 5 + 5 / 16 + 1 / 2))  # of all runs, for each sample of the largest
     assert samples(tmp_path, flops=1e8 * drawn * 12_345) == 12_300
-    short, long, side_by_side = samples(tmp_path, minutes=20), samples(tmp_path, minutes=40), samples(tmp_path, minutes=40, workers=2)
+    short, long, side_by_side = samples(tmp_path, minutes=40), samples(tmp_path, minutes=80), samples(tmp_path, minutes=80, workers=2)
     assert FEWEST < short < long / 2 < side_by_side / 2
     with pytest.raises(BadUsage, match="--minutes 3 is too little for a grid here: give "):
         samples(tmp_path, minutes=3)
