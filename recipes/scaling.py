@@ -35,9 +35,9 @@ class Sizes:
 
     widths: tuple[int, ...] = (16, 32, 64, 96, 128)  # 26,000 to 1.1 million parameters
     largest_width: int = 192  # 3 million
-    data_fracs: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of what the largest run sees
-    num_samples: int = 8000  # of the largest run
-    passes: int = 4  # as far as repeated samples are nearly as good as new ones (Muennighoff et al. 2023, arXiv 2305.16264)
+    data_fracs: tuple[float, ...] = (1 / 8, 1 / 5, 5 / 16, 1 / 2)  # of what the largest run sees
+    num_samples: int = 16_000  # of the largest run
+    passes: int = 2  # moments 0.2 s apart are alike: with four, runs on few drives overfit (docs/scaling.md)
     held_out_frac: float = 0.15
     num_scenarios: int = 12
     num_resamples: int = 300
@@ -45,7 +45,7 @@ class Sizes:
 
 
 SCALING = Sizes()
-SMALL = Sizes(widths=(16, 24, 40, 64), largest_width=96, num_samples=7500)  # to 650,000 parameters
+SMALL = Sizes(widths=(16, 24, 40, 64), largest_width=96, data_fracs=(1 / 16, 1 / 8, 1 / 4, 1 / 2), num_samples=7500)  # to 650,000 parameters
 
 
 def scaling(options: RecipeOptions) -> tuple[Step, ...]:

@@ -90,7 +90,7 @@ class Scaling(Work):
     ] = ()
     minutes: Annotated[float, arg(metavar="N", help="about how long it may take on this machine; its speed is measured once")] = 40.0
     flops: Annotated[
-        float | None, arg(metavar="N", help="or how much all training may cost, as 2e15", help_behavior_hint="(default: by --minutes)")
+        float | None, arg(metavar="N", help="or how much all training may cost, as 5e13", help_behavior_hint="(default: by --minutes)")
     ] = None
     seed: Annotated[int, arg(metavar="N", help="of the clips, of who is held out, and of every run")] = 0
     dry_run: Annotated[bool, arg(help="only measure the speed, then show the chain and what is cached")] = False

@@ -1,8 +1,11 @@
 """The scaling law L(N, D) = E + A / N^alpha + B / D^beta of Hoffmann et al. 2022 (arXiv 2203.15556, approach 3), with intervals and doubts.
 
-N parameters, D distinct samples, L held-out loss. The fit minimises the Huber loss of log L from many starts. Intervals resample residuals and
-not runs: a grid is a design, and a draw of it with repeats may lose a whole size. The delta of the paper, 1e-3, suits its four hundred runs;
-for a dozen small runs, which scatter by per cents, it would be the absolute error and pass through five of them exactly.
+N parameters, D distinct samples, L held-out loss. The fit minimises the Huber loss of log L from many starts. The delta of the paper, 1e-3, suits
+its four hundred runs; for a dozen small runs, which scatter by per cents, it would be the absolute error and pass through five of them exactly.
+
+Intervals resample residuals and not runs: a grid is a design, and a draw of it with repeats may lose a whole size. Runs of one amount of data
+see the same recordings, so what these have in common with the held-out ones moves all their losses together: that part of the residuals is drawn
+once an amount, the rest once a run.
 """
 
 import math
@@ -92,8 +95,10 @@ class Fit:
         return Interval(value=of(self.law), low=float(low), high=float(high))
 
     def forecast(self, params: float, samples: float, *, seed: int = 0) -> Interval:
-        """The loss of one run that is not among them: doubt about the law and the scatter of a single run together."""
-        noise = np.random.default_rng(seed).choice(_widened(self.residuals), len(self.resampled))
+        """The loss of one run on an amount of data that is not among them: doubt about the law and scatter together."""
+        generator = np.random.default_rng(seed)
+        of_amounts, of_runs = _scatter(self.residuals, self.runs.samples)
+        noise = generator.choice(of_amounts, len(self.resampled)) + generator.choice(of_runs, len(self.resampled))
         values = np.array([float(law.loss(params, samples)) for law in self.resampled]) * np.exp(noise)
         low, high = np.quantile(values, (_TAIL, 1 - _TAIL))
         return Interval(value=float(self.law.loss(params, samples)), low=float(low), high=float(high))
@@ -109,16 +114,23 @@ def fit_law(runs: Runs, *, num_resamples: int = 300, huber_delta: float = HUBER_
     best = _best(runs, runs.loss, huber_delta, num_refined=8)
     law = _law(best, runs)
     residuals = np.log(runs.loss) - np.log(law.loss(runs.params, runs.samples))
-    generator, scatter, resampled = np.random.default_rng(seed), _widened(residuals), []
+    generator, (of_amounts, of_runs), resampled = np.random.default_rng(seed), _scatter(residuals, runs.samples), []
+    amount = np.unique(runs.samples, return_inverse=True)[1]
     for _ in range(num_resamples):
-        loss = law.loss(runs.params, runs.samples) * np.exp(generator.choice(scatter, len(runs)))
+        noise = generator.choice(of_amounts, amounts)[amount] + generator.choice(of_runs, len(runs))
+        loss = law.loss(runs.params, runs.samples) * np.exp(noise)
         resampled.append(_law(_best(runs, loss, huber_delta, num_refined=1, start=best), runs))
     return Fit(runs=runs, law=law, resampled=tuple(resampled), residuals=residuals)
 
 
-def _widened(residuals: Float[Array, " run"]) -> Float[Array, " run"]:
-    """Centred, and as large as they would be had the law not been fitted to them."""
-    return (residuals - residuals.mean()) * math.sqrt(len(residuals) / (len(residuals) - NUM_UNKNOWN))
+def _scatter(residuals: Float[Array, " run"], samples: Float[Array, " run"]) -> tuple[Float[Array, " amount"], Float[Array, " run"]]:
+    """What runs of one amount share, and what each has of its own; each as large as it would be had the law not been fitted to it: three of the
+    five numbers bend to the amounts, and the means of the amounts are taken off the rest."""
+    names, amount = np.unique(samples, return_inverse=True)
+    shared = np.bincount(amount, residuals) / np.bincount(amount)
+    own = residuals - shared[amount]
+    free = max(1, len(residuals) - len(names) - 2)
+    return (shared - shared.mean()) * math.sqrt(len(names) / max(1, len(names) - 3)), own * math.sqrt(len(residuals) / free)
 
 
 def _best(

@@ -13,7 +13,7 @@ from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.errors import BadInput, BadUsage
 from motorworks.factory.recipe import step_named
 from motorworks.factory.report.write import write_report
-from motorworks.factory.run import Runner
+from motorworks.factory.run import Runner, order
 from motorworks.factory.scaling_budget import FEWEST, samples_for
 from motorworks.factory.stages import scaling_cell, scaling_check
 from motorworks.factory.step import RecipeOptions
@@ -125,9 +125,9 @@ def samples(folder: Path, **given) -> int:
 
 
 def test_minutes_and_flops_become_samples(tmp_path):
-    drawn = 4 * (1 + 5 * (1 / 16 + 1 / 8 + 1 / 4 + 1 / 2))  # of all runs, for each sample of the largest
+    drawn = 2 * (1 + 5 * (1 / 8 + 1 / 5 + 5 / 16 + 1 / 2))  # of all runs, for each sample of the largest
     assert samples(tmp_path, flops=1e8 * drawn * 12_345) == 12_300
-    short, long, side_by_side = samples(tmp_path, minutes=20), samples(tmp_path, minutes=40), samples(tmp_path, minutes=40, workers=2)
+    short, long, side_by_side = samples(tmp_path, minutes=40), samples(tmp_path, minutes=80), samples(tmp_path, minutes=80, workers=2)
     assert FEWEST < short < long / 2 < side_by_side / 2
     with pytest.raises(BadUsage, match="--minutes 3 is too little for a grid here: give "):
         samples(tmp_path, minutes=3)
@@ -141,3 +141,8 @@ def test_the_largest_run_lies_beyond_a_grid_of_many_runs_and_waits_for_its_forec
     assert max(grid.widths) < largest.widths[0] and max(grid.data_fracs) < 1 == largest.data_fracs[0]
     assert grid.most_samples == largest.most_samples == 12_000 and grid.seed == largest.seed == 3
     assert "largest" not in steps["forecast"].inputs and steps["largest"].inputs["forecast"] == steps["forecast"]
+
+
+def test_with_clips_of_ones_own_no_town_is_driven(tmp_path):
+    names = {step.name for step in order(*scaling(RecipeOptions()))}
+    assert names - {step.name for step in order(*scaling(RecipeOptions(clips=(tmp_path,))))} == {"scaling/town_clips"}

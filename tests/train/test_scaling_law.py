@@ -50,6 +50,20 @@ def test_a_forecast_holds_the_run_it_is_about():
         assert told.high - told.low < 0.1 * truth
 
 
+def test_what_runs_of_one_amount_share_is_doubt_about_other_amounts():
+    """Five runs that are 2 % off together are not five witnesses."""
+    held, widths = [], []
+    for seed in range(6):
+        runs, shift = runs_of(PLANTED, 0.002, seed), np.random.default_rng(seed).normal(size=5) * 0.02
+        off = shift[np.searchsorted(AMOUNTS, runs.samples * 0.999)]
+        fit = fit_law(Runs(params=runs.params, samples=runs.samples, loss=runs.loss * np.exp(off)), num_resamples=60)
+        told, truth = fit.forecast(*LARGEST), float(PLANTED.loss(*LARGEST)) * np.exp(shift[4])
+        held.append(told.low <= truth <= told.high)
+        widths.append((told.high - told.low) / truth)
+    alone = [(told.high - told.low) / told.value for told in (fitted(seed, 0.002).forecast(*LARGEST) for seed in range(3))]
+    assert sum(held) >= 4 and np.median(widths) > 3 * np.median(alone)
+
+
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [

@@ -37,7 +37,9 @@ def run(config: ScalingCellConfig, inputs: Inputs, out: Output) -> None:
     samples = inputs.one("samples")
     _check_forecast(config, inputs)
     runs = planned_runs(config, samples.path)
-    keys = {digest({"samples": samples.digest, **one})[:32]: one for one in runs}
+    # a run made for an earlier forecast is not taken for this one's: a forecast is tested by what was not there yet
+    read = {"samples": samples.digest, "forecast": [forecast.digest for forecast in inputs.many("forecast")]}
+    keys = {digest(read | one)[:32]: one for one in runs}
     folders = out.items("cell", list(keys), partial(_train, config, samples.path, keys), depends_on={"device": config.device, **_bits(config)})
     rows = [json.loads((folder / "cell.json").read_text()) for folder in folders]
     for folder, row in zip(folders, rows, strict=True):
