@@ -18,7 +18,7 @@ from motorworks.tokens.ego import EgoCodec
 from motorworks.train.fit_config import FitConfig, LossWeights
 from motorworks.train.loop import fit
 from motorworks.train.planner import memory, prove, shapes
-from motorworks.train.planner.plan import Sharding
+from motorworks.train.planner.sharding import Sharding
 from motorworks.train.planner.tracker import MemoryTracker
 from motorworks.train.samples import Samples, samples_from_arrays
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from motorworks.models.config import ModelConfig
 from motorworks.train.planner import shapes
-from motorworks.train.planner.plan import Sharding
+from motorworks.train.planner.sharding import Sharding
 
 FP32 = 4
 MOMENTS = 2  # AdamW's

@@ -28,8 +28,8 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from motorworks.models.config import ModelConfig
 from motorworks.models.driving_model import DrivingModel, ModelInput
-from motorworks.train.planner.plan import Sharding
 from motorworks.train.planner.shapes import NUM_STEPS
+from motorworks.train.planner.sharding import Sharding
 from motorworks.train.planner.tracker import MemoryTracker
 
 
