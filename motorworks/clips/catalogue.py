@@ -89,6 +89,8 @@ class Catalogue:
             raise ValueError(f"table {name!r}: a name of letters, digits and underscores, other than {CLIPS}")
         if "clip_id" not in table.schema.names:
             raise ValueError(f"table {name!r} has no column clip_id, but {', '.join(table.schema.names)}")
+        if "binary" not in str(kind := table.schema.field("clip_id").type):  # a join with `clips` would find nothing
+            raise ValueError(f"table {name!r}: clip_id is {kind}, not the 16 bytes that `clips` has (bytes.fromhex of an id)")
         (self.root / TABLES).mkdir(parents=True, exist_ok=True)
         dataset = _again(lambda: _lance().write_dataset(table, str(self._path(name)), mode="overwrite"))
         return int(dataset.version)

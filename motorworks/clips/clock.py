@@ -61,6 +61,15 @@ def nearest_index(time_us: Int64[Array, " sample"], tick_us: Int64[Array, " tick
     return np.where(tick_us - time_us[after - 1] <= time_us[after] - tick_us, after - 1, after)
 
 
+def thinned(time_us: Int64[Array, " sample"]) -> Int64[Array, " kept"]:
+    """Of a denser clock that increases: the samples nearest to its ticks from the first on, which are all that `cut_pieces` uses of it."""
+    if not len(time_us):
+        return np.zeros(0, np.int64)
+    tick = np.rint((time_us - time_us[0]) / TICK_US).astype(np.int64)
+    order = np.lexsort((np.abs(time_us - time_us[0] - tick * TICK_US), tick))
+    return np.sort(order[np.unique(tick[order], return_index=True)[1]])
+
+
 def _runs(time_us: Int64[Array, " sample"], good: Bool[Array, " sample"], max_gap_us: int) -> list[tuple[int, int]]:
     """Longest runs [start, stop) of good samples with steps in (0, max_gap_us]."""
     if len(time_us) == 0:

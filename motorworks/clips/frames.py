@@ -34,18 +34,27 @@ def open_image(source: Path | IO[bytes], size_px: tuple[int, int] | None = None)
         return np.asarray(picture if picture.size == size_px else picture.resize(size_px, Image.Resampling.BOX), np.uint8)
 
 
-def iterate_video(source: Path | IO[bytes], size_px: tuple[int, int] | None = None) -> Iterator[tuple[int | None, UInt8[Array, "height width 3"]]]:
-    """Time in microseconds (None where the file has no clock) and picture at kept size (or the one given), frame after frame."""
+def iterate_video(
+    source: Path | IO[bytes], size_px: tuple[int, int] | None = None, *, start_us: int | None = None
+) -> Iterator[tuple[int | None, UInt8[Array, "height width 3"]]]:
+    """Time in microseconds (None where the file has no clock) and picture at kept size (or the one given), frame after frame.
+
+    With a start, decoding begins at the key frame before it.
+    """
     with av.open(str(source) if isinstance(source, Path) else source) as container:
         if not container.streams.video:
             raise ValueError("no video stream")
         stream = container.streams.video[0]
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
         reformatter = av.video.reformatter.VideoReformatter()
+        if start_us is not None and stream.time_base:
+            container.seek(int(start_us / 1_000_000 / stream.time_base), stream=stream)
         for frame in container.decode(stream):
+            time_us = None if frame.pts is None or frame.time_base is None else round(frame.pts * frame.time_base * 1_000_000)
+            if start_us is not None and time_us is not None and time_us < start_us:
+                continue
             width, height = size_px or kept_size(frame.width, frame.height)
             picture = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA, threads=1)
-            time_us = None if frame.pts is None or frame.time_base is None else round(frame.pts * frame.time_base * 1_000_000)
             yield time_us, _pixels(picture)
 
 

@@ -156,8 +156,9 @@ def _smooth(
 ) -> tuple[Float[Array, "tick dim"], Float[Array, "tick dim"]]:
     """Value and rate of a parabola fitted around each tick, weighted by a bell of 0.5 s or, if that is longer, of one step."""
     width_us = max(500_000.0, float(np.median(np.diff(time_us))))
-    starts = np.minimum(np.searchsorted(time_us, at_us - 3 * width_us), max(0, len(time_us) - 4))
-    stops = np.maximum(np.searchsorted(time_us, at_us + 3 * width_us), np.minimum(4, len(time_us)))
+    here, num = np.searchsorted(time_us, at_us), min(4, len(time_us))  # so many at least, also within a gap
+    starts = np.clip(np.minimum(np.searchsorted(time_us, at_us - 3 * width_us), here - 2), 0, len(time_us) - num)
+    stops = np.clip(np.maximum(np.searchsorted(time_us, at_us + 3 * width_us), here + 2), num, len(time_us))
     value, rate = np.empty((len(at_us), values.shape[1])), np.empty((len(at_us), values.shape[1]))
     for row, (tick, start, stop) in enumerate(zip(at_us, starts, stops, strict=True)):
         part_s = (time_us[start:stop] - tick) / 1e6

@@ -8,10 +8,16 @@ from motorworks.clips.pack import PackBroken
 from motorworks.clips.readers.comma2k19 import Comma2k19Reader
 from motorworks.clips.readers.dgp import DgpReader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
+from motorworks.clips.readers.lerobot import LerobotReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
+from motorworks.clips.readers.physical_ai import PhysicalAiReader, parts_of_chunk
+from motorworks.clips.readers.py123d import Py123dReader
+from motorworks.clips.readers.ros import RosReader
 from motorworks.clips.readers.settings import settings_file
 from motorworks.clips.readers.telemetry import beside
+from motorworks.clips.readers.tesla import TeslaReader
 from motorworks.clips.readers.video import DashcamReader
+from motorworks.clips.readers.waymo_e2e import WaymoE2EReader, shards_beside
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.clips.store import PACKS, ClipStore, is_store
 
@@ -55,7 +61,20 @@ def copy_packs(source: Path, folder: Path) -> ReadResult:
     return ReadResult(quarantine=[Quarantined(path=source / PACKS / pack, reason=str(error)) for pack, error in broken.items()])
 
 
-READERS: tuple[ClipReader, ...] = (StoreReader(), DonkeycarReader(), Comma2k19Reader(), DgpReader(), NuscenesReader(), DashcamReader())
+READERS: tuple[ClipReader, ...] = (
+    StoreReader(),
+    DonkeycarReader(),
+    Comma2k19Reader(),
+    DgpReader(),
+    NuscenesReader(),
+    RosReader(),
+    LerobotReader(),
+    TeslaReader(),
+    PhysicalAiReader(),
+    WaymoE2EReader(),
+    Py123dReader(),
+    DashcamReader(),
+)
 
 
 def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list[tuple[ClipReader, Path]]:
@@ -71,8 +90,8 @@ def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list
 
 
 def read_beside(path: Path) -> tuple[Path, ...]:
-    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, and the telemetry of a file."""
-    found = (settings_file(path), beside(path) if path.is_file() else None)
+    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, the telemetry of a file, the rest of a chunk or split."""
+    found = (settings_file(path), beside(path) if path.is_file() else None, *parts_of_chunk(path), *shards_beside(path))
     return tuple(one for one in found if one is not None)
 
 

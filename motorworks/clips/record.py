@@ -228,6 +228,19 @@ def encode_videos(clip: Clip) -> Mapping[str, tuple[bytes, int, int]]:
     return {name: (encode_mp4(pictures), pictures.shape[1], pictures.shape[2]) for name, pictures in (frames | dict(clip.side_frames)).items()}
 
 
+def encoded(clip: Clip, front: str) -> Clip:
+    """The clip with its pictures as a store keeps them, a thirtieth of the memory: for readers whose recordings hold many clips. `front` is
+    the name of the camera that looks ahead. Pictures that the codec pads stay as they are: their size would be lost.
+    """
+    if clip.frames is None:
+        return clip
+    pictures = {front: clip.frames, **clip.side_frames}
+    videos = {name: encode_mp4(frames) for name, frames in pictures.items()}
+    if any(video_size(video) != pictures[name].shape[1:3] for name, video in videos.items()):
+        return clip
+    return replace(clip, frames=None, side_frames={}, encoded=videos)
+
+
 def _views(head: bytes, videos: Mapping[str, tuple[bytes, int, int]]) -> tuple[View, ...]:
     views, start, head_check = [], len(head), zlib.crc32(head)
     for name, (video, height, width) in videos.items():

@@ -21,8 +21,11 @@ CARD = "motorworks_export.json"
 def search(command: Search) -> None:
     """The best clips by words, or by likeness to one; a page with their pictures."""
     corpus = open_corpus(command.artifacts, command.of)
-    if bool(command.words) == bool(command.like):
-        raise BadUsage('search for what? motorworks search "hard brake in the dark", or --like CLIP_ID')
+    if sum(map(bool, (command.words, command.like, command.sql))) != 1:
+        raise BadUsage('search for what? motorworks search "hard brake in the dark", or --like CLIP_ID, or --sql QUERY')
+    if command.sql:
+        _query(command, corpus)
+        return
     like = corpus.clip_id(command.like) if command.like else ""
     found = corpus.like(like, command.num, command.artifacts / "search") if like else corpus.by_words(" ".join(command.words), command.num)
     rows = [corpus.rows[one.clip_id] | {"score": round(one.score, 3)} for one in found]
@@ -36,6 +39,24 @@ def search(command: Search) -> None:
         table = [("CLIP", "SCORE", "SECONDS", "SOURCE", "WHAT")]
         table += [(row["clip_id"][:12], f"{row['score']:.3f}", f"{row['num_steps'] / 10:.1f}", row["source"], row["description"]) for row in rows]
         print(f"{columns(table)}\n{page}")
+
+
+def _query(command: Search, corpus: Corpus) -> None:
+    """Rows as they come; a query that cannot be read is told in DuckDB's words."""
+    import duckdb
+
+    from motorworks.clips.catalogue import Catalogue
+    from motorworks.factory.clip_tables import PIN
+
+    try:
+        rows = Catalogue.at(corpus.examine.path, PIN).query(command.sql).slice(0, command.num).to_pylist()
+    except duckdb.Error as error:
+        raise BadUsage(f"--sql: {error}") from error
+    rows = [{name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()} for row in rows]
+    if command.json:
+        print(json.dumps(rows, indent=1, default=str))
+    else:
+        print(columns([tuple(rows[0]), *(tuple(str(value) for value in row.values()) for row in rows)]) if rows else "no row")
 
 
 def export(command: Export) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from motorworks.datatypes.clip import Clip
 
 FACTS, VECTORS = "facts.json", "vectors.npz"
+_ARE_CONDITIONS = ("dark", "bright", "low contrast", "fast", "slow", "curvy")  # of the light, the speed and the road
 Row = dict[str, Any]
 
 
@@ -79,6 +80,29 @@ def read_facts(folder: Path) -> "Iterator[tuple[Row, ClipFeatures]]":
             embedding, looks, motion = (vectors.get(f"{name}_{place}") for name in ("embedding", "looks", "motion"))
             signature = Signature(looks=looks, motion=motion)
             yield row, ClipFeatures(content_id=row["content_id"], body="", embedding=embedding, signature=signature)
+
+
+def coverage_of(rows: list[Row]) -> Row:
+    """Scenario by condition over the good clips, and what is missing in words."""
+    from motorworks.curate.coverage import CoverageRow, cover
+    from motorworks.curate.describe import CONDITIONS
+    from motorworks.curate.tags import TAGS
+
+    seen = [
+        CoverageRow(
+            seconds_s=row["num_steps"] / 10, scenarios=row["scenarios"], conditions={name: row[name] for name in ("light", "speed", "road", "source")}
+        )
+        for row in rows
+        if not row["reasons"]
+    ]
+    table = cover(seen, scenarios=[name for name in TAGS if name not in _ARE_CONDITIONS], conditions=CONDITIONS)
+    return {
+        "scenarios": table.scenarios,
+        "conditions": table.conditions,
+        "num_clips": table.num_clips.tolist(),
+        "of_condition": table.of_condition.tolist(),
+        "missing": table.missing(),
+    }
 
 
 def _unreadable(clip_id: str, content_id: str, start_us: int, reason: str) -> Row:

@@ -96,10 +96,11 @@ class OfClips(Shared):
 
 @dataclass(frozen=True, kw_only=True)
 class Search(OfClips):
-    """Find clips by words, or clips like one; writes a page with their pictures."""
+    """Find clips by words, by likeness to one or by SQL; writes a page with their pictures."""
 
     words: Annotated[Positional[tuple[str, ...]], arg(metavar="WORD", help="as: hard brake dark")] = ()
     like: Annotated[str, arg(metavar="CLIP", help="the beginning of a clip's id")] = ""
+    sql: Annotated[str, arg(metavar="QUERY", help="any query over the tables clips, looks and embeddings, as DuckDB reads it")] = ""
     num: Annotated[int, arg(metavar="N", help="how many")] = 10
 
 

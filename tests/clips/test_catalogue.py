@@ -99,6 +99,8 @@ def test_what_is_missing_is_named(root: Path) -> None:
         Catalogue.at(root, "turn2")
     with pytest.raises(ValueError, match="no column clip_id"):
         catalogue.put("label", arrow.table({"id": [1]}))
+    with pytest.raises(ValueError, match="clip_id is string, not the 16 bytes"):
+        catalogue.put("label", arrow.table({"clip_id": ["00ff"]}))
     next((root / PACKS).iterdir()).unlink()
     with pytest.raises(CatalogueBroken, match=r"pack .* is gone"):
         Catalogue.at(root, "turn1")

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motorworks.clips.clock import MAX_GAP_S, TICK_US, cut_pieces, nearest_index
+from motorworks.clips.clock import MAX_GAP_S, TICK_US, cut_pieces, nearest_index, thinned
 
 steps_us = st.lists(st.one_of(st.integers(5_000, 360_000), st.just(0), st.integers(-500_000, 2_000_000)), min_size=1, max_size=200)
 
@@ -43,3 +43,13 @@ def test_interpolation_keeps_trailing_axes() -> None:
 
 def test_nearest_of_one_sample() -> None:
     assert nearest_index(np.array([5]), np.array([0, 100])).tolist() == [0, 0]
+
+
+def test_thinning_keeps_what_the_ticks_need() -> None:
+    time_us = 7_000 + np.round(np.concatenate([np.arange(0, 4, 1 / 36), np.arange(6, 10, 1 / 36)]) * 1e6).astype(np.int64)
+    kept = thinned(time_us)
+    assert len(kept) < len(time_us) / 3 and kept[0] == 0 and (np.diff(kept) > 0).all()
+    for dense, thin in zip(*(cut_pieces(clock, np.ones(len(clock), bool)) for clock in (time_us, time_us[kept])), strict=True):
+        np.testing.assert_array_equal(time_us[dense.nearest][:-1], time_us[kept][thin.nearest][:-1])
+    np.testing.assert_array_equal(thinned(time_us[:1]), [0])
+    np.testing.assert_array_equal(thinned(np.arange(20) * 200_000), np.arange(20))

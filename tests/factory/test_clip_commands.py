@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from motorworks.bodies.body import integrate
+from motorworks.clips.manifest import Manifest
 from motorworks.clips.store import ClipStore, write_clips
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.trajectory import Trajectory
@@ -66,6 +67,23 @@ def test_clips_are_found_by_words_and_by_looks(ingested: Path, capsys: pytest.Ca
     assert [row["clip_id"] != like for row in near] == [True] and near[0]["score"] <= 1.0
     assert "data:image/jpeg" in Path(found["page"]).read_text()
     assert not _answer(capsys, "search", "zebra", *art)["found"]
+
+
+def test_what_was_found_stands_in_tables_over_the_packs(ingested: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    art = ["--artifacts", str(ingested / "art")]
+    sql = "SELECT recording_id, speed FROM clips JOIN looks USING (clip_id) WHERE list_contains(scenarios, 'left turn')"
+    assert _answer(capsys, "search", "--sql", sql, *art, "--json") == [{"recording_id": "turning", "speed": "town"}]
+    examine = ingested / "art/clips/turn1/examine/dev"
+    manifest, store = Manifest(examine / "train.manifest"), ClipStore(examine)
+    manifest.check()
+    pin = json.loads((examine / "pins/turn.json").read_text())
+    assert (
+        len(manifest) == 1  # of two recordings one is held out
+        and pin["manifest"] == manifest.digest
+        and pin["packs"] == store.packs
+        and set(pin["tables"]) == {"clips", "looks", "embeddings"}
+    )
+    assert "--sql" in _answer(capsys, "search", "--sql", "SELECT nothing FROM nowhere", *art, code=2)
 
 
 @pytest.mark.parametrize("layout", ["lerobot", "webdataset"])

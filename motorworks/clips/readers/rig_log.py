@@ -13,12 +13,14 @@ from motorworks.bodies.body import BODIES
 from motorworks.clips.clock import MAX_GAP_S, MIN_CLIP_S, cut_pieces, nearest_index
 from motorworks.clips.motion import Track, solve
 from motorworks.clips.readers.pictures import Pictures
+from motorworks.clips.record import encoded
 from motorworks.clips.recording import Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
 
 _MOST_APART_S = 0.11  # of another camera's picture from its tick, beyond what the front camera's own is
+_SHAPE_FRAC = 0.02  # by which the ratio of width to height may differ between cameras
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,20 @@ def clips_of(log: RigLog, path: Path) -> ReadResult:
             )
         )
     return ReadResult(clips=clips, quarantine=opened.quarantine)
+
+
+def as_videos(result: ReadResult) -> ReadResult:
+    """With pictures encoded as the store keeps them, a small part of the memory: for files that hold many drives."""
+    return replace(result, clips=[encoded(clip, clip.front_camera) for clip in result.clips])
+
+
+def of_one_shape(cameras: Sequence[CameraLog]) -> tuple[list[CameraLog], list[str]]:
+    """Cameras whose pictures have the first one's shape, and a note of those left out: one size for all would stretch them."""
+    sizes = {log.name: (log.camera.width_px, log.camera.height_px) for log in cameras if log.camera is not None}
+    width_px, height_px = sizes.get(cameras[0].name, (0, 0))
+    other = [name for name, (width, height) in sizes.items() if height_px and abs(width * height_px / (height * width_px) - 1) > _SHAPE_FRAC]
+    said = [f"{', '.join(other)}: left out, their pictures are not of the shape {width_px} x {height_px} of {cameras[0].name}"] if other else []
+    return [log for log in cameras if log.name not in other], said
 
 
 def track_of_poses(time_us: Int64[Array, " pose"], world_from_rig: Float[Array, "pose 4 4"]) -> Track:

@@ -1,4 +1,4 @@
-"""ingest.toml, beside recordings: what their files do not say — licence, body, which column is what, how far the clocks are apart."""
+"""ingest.toml, beside recordings: what their files do not say — licence, body, which column or topic is what, how far the clocks are apart."""
 
 import math
 import tomllib
@@ -9,6 +9,7 @@ from typing import Any
 
 from motorworks.bodies.body import BODIES, HIGHWAY_CAR, Body
 from motorworks.clips.recording import Quarantined, ReadResult
+from motorworks.datatypes.clip import FRONT_CAMERA
 
 FILE = "ingest.toml"
 _LEVELS = 3  # the recording itself, where it is a folder, and two folders up
@@ -32,6 +33,19 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Topics:
+    """Which topic of a bag says what. None: guessed by type; an empty text: not taken."""
+
+    front: str | None = None
+    cameras: Mapping[str, str] = field(default_factory=dict)  # the other cameras, by the name they get
+    odometry: str | None = None
+    twist: str | None = None
+    imu: str | None = None
+    fix: str | None = None
+    instruction: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What ingest.toml says; without one, what is assumed."""
 
@@ -39,9 +53,11 @@ class Settings:
     licence: str = "unstated"
     body: str = HIGHWAY_CAR.name
     columns: Mapping[str, Column] = field(default_factory=dict)
+    topics: Topics = Topics()
     time_offset_s: float = 0.0  # added to telemetry's clock
     steering_ratio: float = 15.0  # turns of the steering wheel per turn of the road wheels; 1 where the road wheels' angle is told
     max_gap_s: float | None = None  # between frames; None: the reader's own
+    front_camera: str = ""  # which of several cameras looks ahead; empty: as its name says
 
     @property
     def vehicle(self) -> Body:
@@ -70,7 +86,8 @@ def load_settings(recording: Path) -> Settings:
     columns = values.get("columns", {})
     if not isinstance(columns, dict):
         raise SettingsBroken(path, "columns is not a table: write [columns] on a line of its own")
-    settings = Settings(**values | {"path": path, "columns": {name: _column(path, name, value) for name, value in columns.items()}})
+    tables = {"columns": {name: _column(path, name, value) for name, value in columns.items()}, "topics": _topics(path, values.get("topics", {}))}
+    settings = Settings(**values | tables | {"path": path})
     _check(path, settings)
     return settings
 
@@ -92,6 +109,23 @@ def _column(path: Path, name: str, value: Any) -> Column:
     if not isinstance(value.get("unit", ""), str):
         raise SettingsBroken(path, f"[columns] {name}: unit is {value['unit']!r}, not a text")
     return Column(**value)
+
+
+def _topics(path: Path, value: Any) -> Topics:
+    if not isinstance(value, dict):
+        raise SettingsBroken(path, "topics is not a table: write [topics] on a line of its own")
+    known = [entry.name for entry in fields(Topics)]
+    if unknown := sorted(value.keys() - set(known)):
+        raise SettingsBroken(path, f"[topics] {unknown[0]}: known are {', '.join(known)}; other cameras stand under [topics.cameras]")
+    cameras = value.get("cameras", {})
+    if not isinstance(cameras, dict):
+        raise SettingsBroken(path, "[topics] cameras is not a table: write [topics.cameras] on a line of its own")
+    for name, topic in [*((name, topic) for name, topic in value.items() if name != "cameras"), *cameras.items()]:
+        if not isinstance(topic, str):
+            raise SettingsBroken(path, f'[topics] {name} is {topic!r}, not a topic\'s name: write {name} = "/some/topic"')
+    if FRONT_CAMERA in cameras:
+        raise SettingsBroken(path, f"[topics.cameras] {FRONT_CAMERA}: the camera that looks ahead stands under [topics]")
+    return Topics(**value)
 
 
 def _check(path: Path, settings: Settings) -> None:

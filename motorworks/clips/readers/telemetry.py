@@ -87,14 +87,15 @@ def read_telemetry(path: Path, settings: Settings) -> tuple[Track, list[str]]:
     keep = good & (np.where(good, time_s, -np.inf) > _highest_before(np.where(good, time_s, -np.inf)))
     if keep.sum() < 2:
         raise TelemetryBroken(f"fewer than two usable rows of {len(keep)}")
-    track = _track({name: column[keep] for name, column in values.items()}, settings)
+    track = track_of({name: column[keep] for name, column in values.items()}, settings)
     if not track.used:
         raise TelemetryBroken(f"needs {SUFFICIENT}; there is {', '.join(sorted(values))} ({_seen(units)})")
     notes.append(f"{path.name}: motion from {' and '.join(track.used)}; units {_seen(units)}")
     return track, notes
 
 
-def _track(values: Mapping[str, Float[Array, " sample"]], settings: Settings) -> Track:
+def track_of(values: Mapping[str, Float[Array, " sample"]], settings: Settings) -> Track:
+    """Of quantities in the first unit of UNITS or, for angles and rates, in radians; time in seconds."""
     time_s = values["time"]
     time_s = time_s if time_s[0] < _RELATIVE_S else time_s - time_s[0]
     yaw = values.get("yaw")
@@ -126,7 +127,7 @@ def _read_csv(path: Path, settings: Settings) -> tuple[dict[str, Float[Array, " 
         delimiter = max(",;\t|", key=sample.splitlines()[0].count)
         rows = csv.reader(file, delimiter=delimiter)
         header = [name.strip() for name in next(rows)]
-        chosen = _choose_columns(header, settings)
+        chosen = choose_columns(header, settings)
         table = [
             [row[place] if place < len(row) else "" for place, _, _ in chosen.values()]
             for _, row in zip(range(_MOST_ROWS), rows, strict=False)
@@ -144,7 +145,7 @@ def _read_csv(path: Path, settings: Settings) -> tuple[dict[str, Float[Array, " 
     return values, units, []
 
 
-def _choose_columns(header: Sequence[str], settings: Settings) -> dict[str, tuple[int, str, str | None]]:
+def choose_columns(header: Sequence[str], settings: Settings) -> dict[str, tuple[int, str, str | None]]:
     """Quantity -> place, name in the file, unit; what ingest.toml says goes before what names suggest."""
     chosen: dict[str, tuple[int, str, str | None]] = {}
     for name, column in settings.columns.items():

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from motorworks.curate.balance import BalanceConfig
 from motorworks.curate.deduplicate import DuplicateConfig
 from motorworks.curate.label import LabelConfig
+from motorworks.curate.mixture import MixtureConfig
 from motorworks.curate.quality import QualityConfig
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
     from motorworks.datatypes.clip import Clip
+    from motorworks.geometry.array import Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class CurateConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)  # surprise needs a model as the input `foresees`
     labels: LabelConfig = field(default_factory=LabelConfig)
     stride: int = 2
     real_share: float = 0.3  # of what is drawn in training, where there are real clips
@@ -42,7 +45,8 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
         dropped_s["duplicate"] += len(clips[duplicate.clip].timestamp_us) / 10
         rows.append({"clip_id": rows[duplicate.clip]["clip_id"], "dropped": "duplicate", "of": rows[duplicate.of]["clip_id"]})
         del clips[duplicate.clip], rows[duplicate.clip]
-    samples, after = _samples(config, clips)
+    weights, mixed = _weights(config, clips, inputs)
+    samples = _samples(config, clips, weights)
     save_samples(out.path / "samples.npz", samples)
     (out.path / "clips.json").write_text(json.dumps(rows, indent=1))
     held_out = [row for row in index if row["split"] == "held_out"]
@@ -55,7 +59,8 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
         dropped_seconds_by_reason=dropped_s,
         num_samples=len(samples),
         bins_before=count_bins(clips),
-        bins_after=after,
+        bins_after=count_bins(clips, weights),
+        **mixed,
         kept_by_source=Counter(clip.source for clip in clips),
         instructions_by_kind=Counter(clip.instruction_kind or ("given" if clip.instructions else "none") for clip in clips),
         num_thoughts=sum(thought is not None for clip in clips for thought in clip.thoughts or ()),
@@ -101,13 +106,26 @@ def _choose(
     return clips, rows + aside, dropped, dropped_s
 
 
-def _samples(config: CurateConfig, clips: "list[Clip]") -> tuple[Any, dict[str, float]]:
-    """Balanced samples; donkey clips twice, once mirrored, because their tracks have no side of the road."""
-    from motorworks.curate.balance import balance, count_bins
-    from motorworks.train.samples import concat, mirror, samples_from_clip
+def _weights(config: CurateConfig, clips: "list[Clip]", inputs: Inputs) -> "tuple[list[Array], dict[str, Any]]":
+    """Balanced, then mixed as the config says; what became of its quotas."""
+    from motorworks.curate.balance import balance
+    from motorworks.curate.mixture import mix
+    from motorworks.train.checkpoint import load
+    from motorworks.train.evaluate import surprise
 
     weights = balance(clips, config.balance)
-    after = count_bins(clips, weights)
+    if not config.mixture.changes:
+        return weights, {}
+    models = [load(model.path / "model.safetensors")[0] for model in inputs.many("foresees")] if config.mixture.surprise_gain else []
+    amazed = [surprise(models[0], clip) for clip in clips] if models else None
+    mixed = mix(clips, weights, config.mixture, amazed)
+    return mixed.weights, {"quota_shares_before": mixed.before, "quota_shares_after": mixed.after, "quotas_unmet": mixed.unmet}
+
+
+def _samples(config: CurateConfig, clips: "list[Clip]", weights: "list[Array]") -> Any:
+    """Weighted samples; donkey clips twice, once mirrored, because their tracks have no side of the road."""
+    from motorworks.train.samples import concat, mirror, samples_from_clip
+
     parts, real = [], []
     for clip, weight in zip(clips, weights, strict=True):
         # what the released model did just before it failed is seen and foreseen, never imitated
@@ -120,4 +138,4 @@ def _samples(config: CurateConfig, clips: "list[Clip]") -> tuple[Any, dict[str, 
     if 0 < share < total:
         factor = {True: config.real_share * total / share, False: (1 - config.real_share) * total / (total - share)}
         parts = [part.reweighted(factor[is_real]) for part, is_real in zip(parts, real, strict=True)]
-    return concat(parts), after
+    return concat(parts)

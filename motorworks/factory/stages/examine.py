@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from motorworks.curate.deduplicate import DuplicateConfig
 from motorworks.curate.quality import QualityConfig
 from motorworks.engine.engine import Failure, Limits
-from motorworks.factory.artifact import Inputs
-from motorworks.factory.clip_facts import VECTORS, Row, examine_pack, read_facts
+from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.clip_facts import VECTORS, Row, coverage_of, examine_pack, read_facts
+from motorworks.factory.clip_tables import have_tables, write_tables
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from motorworks.curate.deduplicate import ClipFeatures
 
 STRIPS = "strips"
-_ARE_CONDITIONS = ("dark", "bright", "low contrast", "fast", "slow", "curvy")  # of the light, the speed and the road
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,8 @@ class ExamineConfig:
 
 
 def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves clips.json (a row per clip), coverage.json, map.json, strips/ with strips.json, and vectors.npz for search."""
+    """Leaves clips.json (a row per clip), coverage.json, map.json, strips/ with strips.json, vectors.npz for search; packs/ with tables/ over
+    them, train.manifest and a pin."""
     from motorworks.clips.store import ClipStore
     from motorworks.curate.deduplicate import find_duplicates
 
@@ -60,9 +61,10 @@ def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
         rows[duplicate.clip] |= {"duplicate_of": rows[duplicate.of]["clip_id"], "duplicate_exact": duplicate.exact}
     _write(out.path / "clips.json", rows)
     _write(out.path / "failed.json", failed)
-    _coverage(rows, out)
+    _write(out.path / "coverage.json", [coverage_of(rows)])
     _map(config, rows, features, out)
     _strips(config, rows, store, out)
+    _tables(ingest, packs, rows, features, out)
     good = [row for row in rows if not row["reasons"]]
     out.record(
         num_clips=len(rows),
@@ -77,27 +79,15 @@ def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
     out.thin("Tags come from ego motion and brightness: what other road users do is not told on clips without a known scene.")
 
 
-def _coverage(rows: list[Row], out: Output) -> None:
-    from motorworks.curate.coverage import CoverageRow, cover
-    from motorworks.curate.describe import CONDITIONS
-    from motorworks.curate.tags import TAGS
-
-    seen = [
-        CoverageRow(
-            seconds_s=row["num_steps"] / 10, scenarios=row["scenarios"], conditions={name: row[name] for name in ("light", "speed", "road", "source")}
-        )
-        for row in rows
-        if not row["reasons"]
-    ]
-    table = cover(seen, scenarios=[name for name in TAGS if name not in _ARE_CONDITIONS], conditions=CONDITIONS)
-    facts = {
-        "scenarios": table.scenarios,
-        "conditions": table.conditions,
-        "num_clips": table.num_clips.tolist(),
-        "of_condition": table.of_condition.tolist(),
-        "missing": table.missing(),
-    }
-    _write(out.path / "coverage.json", [facts])
+def _tables(ingest: Artifact, packs: list[str], rows: list[Row], features: "list[ClipFeatures]", out: Output) -> None:
+    """The packs are linked, so that the artifact is a store of its own, with everything known about its clips."""
+    if not have_tables():
+        out.thin("No tables over the clips: pip install 'motorworks[data]' brings Lance.")
+        return
+    for pack in packs:
+        out.link(ingest.path / "packs" / pack, f"packs/{pack}")
+    out.volatile("tables/*")  # Lance names files at random
+    out.record(num_manifest_entries=write_tables(out.path, rows, features))
 
 
 def _map(config: ExamineConfig, rows: list[Row], features: "list[ClipFeatures]", out: Output) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from motorworks.factory.artifact import Inputs
 from motorworks.factory.content import StatCache, path_content
 from motorworks.factory.errors import BadInput
 from motorworks.factory.fingerprint import digest
+from motorworks.factory.recording import read_recording
 from motorworks.factory.step import Output, RecipeOptions
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
     depends_on: dict[str, Any] = {"licence_allow": config.licence_allow}
     if config.blur:
         depends_on["blur"] = finder_with(config.detector).name
-    read = partial(_read_one, by_key, config.licence_allow, config.blur, config.detector)
+    read = partial(read_recording, by_key, config.licence_allow, config.blur, config.detector)
     folders = out.try_items("recording", list(by_key), read, depends_on=depends_on, limits=config.limits)
     quarantine, notes = list[dict[str, str]](), list[str]()
     for key, folder in zip(by_key, folders, strict=True):
@@ -126,29 +127,6 @@ def _link_packs(out: Output, store: Path) -> None:
     for pack in ClipStore(store).packs:
         if not (out.path / PACKS / pack).exists():
             out.link(store / PACKS / pack, f"{PACKS}/{pack}")
-
-
-def _read_one(by_key: Mapping[str, Any], licence_allow: tuple[str, ...], blur: bool, detector: Path | None, key: str, folder: Path) -> None:
-    from motorworks.clips.reader import StoreReader, copy_packs, read_one
-    from motorworks.clips.recording import only_licences
-    from motorworks.clips.store import write_clips
-    from motorworks.curate.privacy import blur_result, finder_with
-
-    reader, path = by_key[key]
-    if isinstance(reader, StoreReader) and not licence_allow and not blur:  # as it is, byte for byte
-        result = copy_packs(path, folder)
-    else:
-        result = only_licences(read_one(reader, path), licence_allow, path)
-        if blur:
-            result = blur_result(result, finder_with(detector), path)
-        write_clips(folder, result.clips)
-    # from the recording on, `..` beside it: elsewhere on disk it leaves the same bytes
-    entries = [
-        {"path": Path(os.path.relpath(entry.path, path)).as_posix(), "reason": entry.reason.replace(f"{path.parent}/", "")}
-        for entry in result.quarantine
-    ]
-    notes = [note.replace(f"{path.parent}/", "") for note in result.notes]
-    (folder / "report.json").write_text(json.dumps({"quarantine": entries, "notes": notes}, indent=1))
 
 
 def _split(config: IngestConfig, inputs: Inputs, rows: "Sequence[ClipRow]") -> dict[str, str]:
