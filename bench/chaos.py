@@ -22,7 +22,7 @@ import numpy as np
 from bench.figure import Figure
 from motorworks.train.planner.goodput import Failures, goodput
 
-LOG, CHECKPOINT = "log", "checkpoint.pt"
+LOG, ERRORS, CHECKPOINT = "log", "errors", "checkpoint.pt"
 WIDTH, ROWS = 256, 512
 
 
@@ -85,7 +85,7 @@ def run_chaos(chaos: Chaos, folder: Path) -> Outcome:
             os.kill(victim.pid, signal.SIGKILL)
             victim.join()
     _end_all(workers)
-    return outcome(chaos, _read(folder / LOG), wall_s=time.monotonic() - start, died=died, noticed=noticed)
+    return outcome(chaos, _read(folder), wall_s=time.monotonic() - start, died=died, noticed=noticed)
 
 
 def exponential_gaps(chaos: Chaos) -> np.ndarray:
@@ -141,7 +141,7 @@ def _train(rank: int, chaos: Chaos, folder: Path, life: int) -> None:
     import torch
     import torch.distributed as dist
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.dup2(os.open(folder / ERRORS, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)  # what gloo says when a neighbour was killed
     torch.set_num_threads(1)
     dist.init_process_group("gloo", store=dist.FileStore(str(folder / f"meet{life}"), chaos.num_ranks), rank=rank, world_size=chaos.num_ranks)
     torch.manual_seed(0)
@@ -159,12 +159,9 @@ def _train(rank: int, chaos: Chaos, folder: Path, life: int) -> None:
         inputs = torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(step * chaos.num_ranks + rank))
         optimizer.zero_grad()
         (model(inputs) - inputs.roll(1, dims=1)).square().mean().backward()
-        try:
-            for value in model.parameters():
-                dist.all_reduce(value.grad)
-                value.grad /= chaos.num_ranks
-        except RuntimeError:  # a neighbour was killed: so is the job
-            os._exit(1)
+        for value in model.parameters():
+            dist.all_reduce(value.grad)
+            value.grad /= chaos.num_ranks
         optimizer.step()
         _say(log, rank, "step", life, step, began)
         if (step + 1) % chaos.steps_per_checkpoint == 0:
@@ -187,8 +184,10 @@ def _say(log: int, rank: int, kind: str, life: int, step: int, began: float) -> 
         os.write(log, f"{kind} {life} {step} {end} {end - began}\n".encode())  # one write: a line is whole or absent
 
 
-def _read(path: Path) -> list[tuple[str, int, int, float, float]]:
-    rows = [line.split() for line in path.read_text().splitlines()]
+def _read(folder: Path) -> list[tuple[str, int, int, float, float]]:
+    if not (folder / LOG).exists():
+        raise RuntimeError(f"no step was made; the workers said: {(folder / ERRORS).read_text()[-500:]}")
+    rows = [line.split() for line in (folder / LOG).read_text().splitlines()]
     return [(kind, int(life), int(step), float(end), float(seconds)) for kind, life, step, end, seconds in rows]
 
 

@@ -16,22 +16,22 @@ def _plan(capsys, tmp_path, *arguments):
 
 
 def test_it_prints_every_number_with_how_it_came_about(capsys, tmp_path):
-    said = json.loads(_plan(capsys, tmp_path, "7b", "--gpus", "64", "--gpu", "h200", "--clips", "1e6", "--json"))
+    said = json.loads(_plan(capsys, tmp_path, "1b", "--gpus", "8", "--gpu", "h200", "--clips", "1e6", "--json"))
     found = {one["name"]: one for group in said["quantities"].values() for one in group}
     assert all(one["how"] for one in found.values())
-    assert found["parameters"]["value"] == pytest.approx(shapes.num_params(family("7b")) / 1e9)
+    assert found["parameters"]["value"] == pytest.approx(shapes.num_params(family("1b")) / 1e9)
     cut = said["sharding"]
-    assert cut["replicate"] * cut["shard"] * cut["tp"] == 64
+    assert cut["replicate"] * cut["shard"] * cut["tp"] == 8
     assert found["all"]["value"] <= found["room"]["value"]
     *kinds, whole, _room = said["quantities"]["memory of the fullest rank"]
     assert len(kinds) == 7 and sum(one["value"] for one in kinds) == pytest.approx(whole["value"])
     (turn,) = said["turns"]
-    assert turn["usd"] == pytest.approx(turn["days"] * 24 * 64 * said["gpu"]["usd_per_hour"][1])
+    assert turn["usd"] == pytest.approx(turn["days"] * 24 * 8 * said["gpu"]["usd_per_hour"][1])
     widths = [abs(one["days_at_high"] - one["days_at_low"]) for one in said["swings"] if None not in one.values()]
     assert widths == sorted(widths, reverse=True) and len(said["swings"]) == len(said["assumptions"])
-    text = _plan(capsys, tmp_path, "7b", "--gpus", "64", "--gpu", "h200", "--clips", "1e6")
+    text = _plan(capsys, tmp_path, "1b", "--gpus", "8", "--gpu", "h200", "--clips", "1e6")
     assert said["swings"][0]["name"] in text and "NVIDIA H200" in text
-    page = (tmp_path / "plan" / "7b-64-h200.html").read_text()
+    page = (tmp_path / "plan" / "1b-8-h200.html").read_text()
     assert page.count("<svg") >= 6 and said["swings"][0]["name"] in page and "--prove" in page
 
 

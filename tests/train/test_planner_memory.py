@@ -18,7 +18,7 @@ from motorworks.tokens.ego import EgoCodec
 from motorworks.train.fit_config import FitConfig, LossWeights
 from motorworks.train.loop import fit
 from motorworks.train.planner import memory, prove, shapes
-from motorworks.train.planner.plan import Sharding
+from motorworks.train.planner.sharding import Sharding
 from motorworks.train.planner.tracker import MemoryTracker
 from motorworks.train.samples import Samples, samples_from_arrays
 
@@ -102,20 +102,20 @@ def test_the_tracker_charges_a_rank_its_shard_and_counts_what_dies(fake_ranks):
     ids=str,
 )
 def test_a_fake_step_over_many_ranks_takes_what_the_planner_says(fake_ranks, sharding):
-    config = prove.at_depth(family("small"), 4)
+    config = replace(family("small"), depth=3, vision_depth=1, resampler_depth=1)
     mesh = prove.meshes(sharding)
     whole, mine = prove.count_params(config, sharding, mesh)
     assert (whole, mine) == (shapes.num_params(config), shapes.params_per_rank(config, shard=sharding.shard, tp=sharding.tp))
     fake, said = prove.fake_step(config, sharding, mesh), memory.sharded_step(config, sharding)
     assert (said.weights, said.optimizer) == (pytest.approx(fake.weights, rel=0.01), pytest.approx(fake.optimizer, rel=0.01))
-    assert memory.waiting(config, sharding) == pytest.approx(fake.after_forward, rel=0.06)
-    assert said.total == pytest.approx(fake.peak, rel=0.1)
+    assert memory.waiting(config, sharding) == pytest.approx(fake.after_forward, rel=0.07)
+    assert said.total == pytest.approx(fake.peak, rel=0.08)
 
 
 def test_memory_is_a_straight_line_in_depth(fake_ranks):
-    config, sharding = replace(family("small"), depth=6, vision_depth=6), Sharding(replicate=4, shard=8, tp=2, micro_batch=64)
+    config, sharding = replace(family("small"), depth=4, vision_depth=4, resampler_depth=1), Sharding(replicate=4, shard=8, tp=2, micro_batch=64)
     mesh = prove.meshes(sharding)
-    members = [prove.at_depth(config, depth) for depth in (2, 4, 6)]
+    members = [prove.at_depth(config, depth) for depth in (2, 3, 4)]
     steps = [prove.fake_step(member, sharding, mesh) for member in members]
     longer = prove.extrapolated(config, (members[0], steps[0]), (members[1], steps[1]))
     assert longer.peak == pytest.approx(steps[2].peak, rel=0.005) and longer.after_forward == pytest.approx(steps[2].after_forward, rel=0.005)

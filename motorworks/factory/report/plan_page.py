@@ -85,9 +85,9 @@ def _staying_up(planned: Planned) -> Section:
     by_interval, by_return = [], []
     for rate, tone in zip(rates(planned.assumed), TONES, strict=False):
         failures, label = failures_at(planned.gpu, planned.num_gpus, planned.assumed, rate), f"{rate:.3g} / 1,000 node-days"
-        by_interval.append(Curve(label=label, xs=intervals / 60, ys=[100 * goodput(failures, float(one)) for one in intervals], tone=tone))
+        by_interval.append(Curve(label=label, xs=list(intervals / 60), ys=[100 * goodput(failures, float(one)) for one in intervals], tone=tone))
         slower = [replace(failures, detect_s=0.0, restart_s=float(one)) for one in away]
-        by_return.append(Curve(label=label, xs=away / 60, ys=[100 * goodput(one, best_interval_s(one)) for one in slower], tone=tone))
+        by_return.append(Curve(label=label, xs=list(away / 60), ys=[100 * goodput(one, best_interval_s(one)) for one in slower], tone=tone))
     drawn = grid(
         [
             curves(by_interval, title="goodput, %", x_label="minutes between checkpoints"),

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from motorworks.models.config import ModelConfig
 from motorworks.train.planner import shapes
-from motorworks.train.planner.plan import Sharding
+from motorworks.train.planner.sharding import Sharding
 
 FP32 = 4
 MOMENTS = 2  # AdamW's
@@ -52,9 +52,8 @@ def sharded_step(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) 
 
 
 def waiting(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) -> float:
-    """Bytes at the end of the forward pass: activations and what stays gathered."""
-    said = activations(config, sharding, itemsize=itemsize) + sharding.micro_batch * _loss_bytes(config, itemsize)
-    return said + itemsize * _always_gathered(config, sharding)
+    """Bytes at the end of the forward pass: activations and what stays gathered, losses left out."""
+    return activations(config, sharding, itemsize=itemsize) + itemsize * _always_gathered(config, sharding)
 
 
 def whole_step(config: ModelConfig, batch_size: int, *, muon: bool = True, thought: bool = True, world: bool = True) -> Memory:

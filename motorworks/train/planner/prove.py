@@ -28,8 +28,8 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from motorworks.models.config import ModelConfig
 from motorworks.models.driving_model import DrivingModel, ModelInput
-from motorworks.train.planner.plan import Sharding
 from motorworks.train.planner.shapes import NUM_STEPS
+from motorworks.train.planner.sharding import Sharding
 from motorworks.train.planner.tracker import MemoryTracker
 
 
@@ -170,9 +170,9 @@ def prove(config: ModelConfig, sharding: Sharding, depths: tuple[int, int]) -> d
         mesh = meshes(sharding)
         whole, local = count_params(config, sharding, mesh)
         built_s = time.perf_counter() - start
-        members = [at_depth(config, depth) for depth in depths]
+        members = [at_depth(config, depth) for depth in sorted(set(depths))]
         steps = [fake_step(member, sharding, mesh) for member in members]
-        memory = extrapolated(config, (members[0], steps[0]), (members[1], steps[1])) if depths[0] != depths[1] else steps[0]
+        memory = extrapolated(config, (members[0], steps[0]), (members[-1], steps[-1])) if len(steps) > 1 else steps[0]
     finally:
         dist.destroy_process_group()
     return {

@@ -8,7 +8,7 @@ from motorworks.train.planner import shapes
 from motorworks.train.planner.assumptions import Assumptions
 from motorworks.train.planner.gpus import Gpu
 from motorworks.train.planner.memory import Memory, sharded_step
-from motorworks.train.planner.plan import Sharding
+from motorworks.train.planner.sharding import Sharding
 from motorworks.train.planner.step_time import StepTime, step_time
 
 MAX_ACCUMULATE = 16
@@ -61,10 +61,12 @@ def choose(config: ModelConfig, gpu: Gpu, num_gpus: int, assumed: Assumptions) -
         if taken.total <= room:
             fitting.append(Candidate(sharding=sharding, memory=taken, time=step_time(config, sharding, gpu, assumed)))
     if not fitting:
-        found = f"the smallest step takes {least / 1e9:.0f} GB of {room / 1e9:.0f} GB" if tried else "there is no way to split them"
-        raise ValueError(f"this member does not fit {num_gpus} GPUs of {gpu.name}: {found}; take more GPUs, or ones with more memory")
+        fix = f"the smallest step takes {least / 1e9:.0f} GB of {room / 1e9:.0f} GB: take more GPUs, or ones with more memory"
+        if not tried:
+            fix = f"a step of batch_tokens {assumed.batch_tokens:,.0f} has less than a sample for each group of GPUs: take fewer GPUs, or raise it"
+        raise ValueError(f"this member does not fit {num_gpus} GPUs of {gpu.name}: {fix}")
     fitting.sort(key=lambda one: -one.samples_per_s)
-    firsts = {}
+    firsts: dict[tuple[int, int, int], Candidate] = {}
     for one in fitting:
         firsts.setdefault((one.sharding.replicate, one.sharding.shard, one.sharding.tp), one)
     best, *others = firsts.values()

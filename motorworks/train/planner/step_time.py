@@ -11,7 +11,7 @@ from motorworks.models.config import ModelConfig
 from motorworks.train.planner import memory, shapes
 from motorworks.train.planner.assumptions import Assumptions
 from motorworks.train.planner.gpus import Gpu
-from motorworks.train.planner.plan import Sharding
+from motorworks.train.planner.sharding import Sharding
 
 BF16, FP32 = 2, 4
 OPTIMIZER_BYTES = 7 * FP32  # a parameter: read master, gradient, two moments; write master and moments
