@@ -198,9 +198,9 @@ def plane(
 
 
 def short(value: float) -> str:
-    """Large numbers as a person says them: 20k, 3M, 1.5e15."""
-    for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size <= value < 1e12:
+    """Large numbers as a person says them: 20k, 3M, 1.5T, 2e16."""
+    for size, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size <= value < 1e15:
             return f"{value / size:.3g}{name}"
     return number(value) if value < 1e3 else f"{value:.2g}".replace("e+", "e")
 
