@@ -1,7 +1,9 @@
 """One member in training on clips of the town, against the fastest matrix product this machine does in the same run."""
 
 import os
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,7 @@ THREADS = min(2, os.cpu_count() or 1)
 NUM_DRIVES = 2  # recorded for it: what is trained on does not change the time
 STEPS, WARM_STEPS = 8, 2
 REPEATS = 3
+SNAPSHOT_STEPS = 4
 
 
 def measure() -> list[Figure]:
@@ -28,6 +31,7 @@ def measure() -> list[Figure]:
     from motorworks.train.fit_config import FitConfig, LossWeights
     from motorworks.train.loop import fit
     from motorworks.train.peak import measure_gemm_flops
+    from motorworks.train.snapshot import SnapshotConfig
 
     torch.manual_seed(0)
     model, samples = DrivingModel(family(MEMBER)), _samples()
@@ -39,12 +43,21 @@ def measure() -> list[Figure]:
         peak = max(peak, measure_gemm_flops(threads=THREADS))
         fits.append(fit(model, samples, config, threads=THREADS))
     peak = max(peak, measure_gemm_flops(threads=THREADS))
-    return _figures(sorted(fits, key=lambda done: done.tokens_per_s)[REPEATS // 2], peak, config.batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = fit(model, samples, config, threads=THREADS, snapshots=SnapshotConfig(folder=Path(folder), every_steps=SNAPSHOT_STEPS))
+    return [*_figures(sorted(fits, key=lambda done: done.tokens_per_s)[REPEATS // 2], peak, config.batch_size), _snapshot_figure(kept)]
+
+
+def _snapshot_figure(done: "FitResult") -> Figure:
+    stall_s, step_s = done.seconds["checkpoint_stall"] / (STEPS // SNAPSHOT_STEPS), done.seconds["compute"] / STEPS
+    against = f"{1e3 * step_s:.0f} ms, a step of {MEMBER}; a snapshot every {SNAPSHOT_STEPS} steps, the last one waited for until it is on disk"
+    return Figure(name="train.snapshot_stall_ms", value=1e3 * stall_s, unit="ms", against=against, ratio=stall_s / step_s)
 
 
 def _figures(done: "FitResult", peak: float, batch_size: int) -> list[Figure]:
     limit = peak / done.flops_per_token
     mfu, busy, stall = done.tokens_per_s / limit, done.busy_s / done.wall_s, done.data_s / done.wall_s
+    goodput = (done.seconds["compute"] + done.seconds["communication"]) / done.wall_s
     gemm = f"{peak / 1e9:.0f} GFLOP/s, the fastest fp32 product of 1024x1024 in this run, {THREADS} threads"
     wall = f"{done.wall_s:.2f} s, the wall time of {STEPS} steps of {batch_size} samples"
     return [
@@ -58,6 +71,7 @@ def _figures(done: "FitResult", peak: float, batch_size: int) -> list[Figure]:
         Figure(name="train.mfu_frac", value=mfu, unit="frac", against=gemm, ratio=mfu),
         Figure(name="train.busy_frac", value=busy, unit="frac", against=f"{wall}; forward, backward, optimiser", ratio=busy),
         Figure(name="train.stall_frac", value=stall, unit="frac", against=f"{wall}; waiting for a batch", ratio=stall),
+        Figure(name="train.goodput_frac", value=goodput, unit="frac", against=f"{wall}; steps that survive", ratio=goodput),
     ]
 
 

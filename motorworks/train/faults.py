@@ -55,12 +55,18 @@ class FaultWatch:
 
 @contextmanager
 def told_to_stop(*, listen: bool) -> Iterator[threading.Event]:
-    """An event that is set by SIGTERM while the block runs; outside the main thread, or without `listen`, it never is."""
+    """An event that the first SIGTERM inside the block sets, a second does what it always did; outside the main thread, or without `listen`,
+    it never is."""
     stop = threading.Event()
     if not listen or threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def on_signal(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGTERM, before)
+
+    before = signal.signal(signal.SIGTERM, on_signal)
     try:
         yield stop
     finally:

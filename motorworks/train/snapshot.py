@@ -146,7 +146,7 @@ class Snapshots:
             stepper.state[value][key] = tensor
         own = wanted.get(f"random.{self.ranks.rank}")
         torch.set_rng_state(own) if own is not None else torch.manual_seed(learner.config.seed + snapshot.progress["step"] + self.ranks.rank)
-        if torch.cuda.is_available() and (on_gpu := wanted.get(f"random.cuda.{self.ranks.rank}")) is not None:
+        if _on_gpu(learner) and (on_gpu := wanted.get(f"random.cuda.{self.ranks.rank}")) is not None:
             torch.cuda.set_rng_state(on_gpu)
 
     def live(self, seconds: dict[str, float]) -> None:
@@ -178,7 +178,7 @@ def _tensors(learner: Learner) -> dict[str, Tensor]:
         for value, state in stepper.state.items():
             found |= {f"stepper.{number}.{names[id(value)]}.{key}": part for key, part in state.items()}
     found[f"random.{learner.ranks.rank}"] = torch.get_rng_state()
-    if torch.cuda.is_available():
+    if _on_gpu(learner):
         found[f"random.cuda.{learner.ranks.rank}"] = torch.cuda.get_rng_state()
     return found
 
@@ -195,6 +195,10 @@ def _states(learner: Learner, known: dict[str, TensorStorageMetadata]) -> dict[s
                 room = torch.zeros_like(value, requires_grad=False) if alike else torch.zeros(known[name].size, dtype=known[name].properties.dtype)
                 found[name] = stepper, value, name.removeprefix(start), room
     return found
+
+
+def _on_gpu(learner: Learner) -> bool:
+    return torch.device(learner.device).type == "cuda"
 
 
 def _crc32(path: Path) -> int:

@@ -24,6 +24,6 @@ def gather(config: Gather, inputs: Inputs, out: Output) -> None:
 
 def learning(options: RecipeOptions) -> Step:
     samples = Step(name="learning/turn1/samples", run=gather, config=Gather())
-    fit = FitConfig(steps=int(os.environ.get("STEPS") or 120), batch_size=8, record_every=1)
+    fit = FitConfig(steps=int(os.environ.get("STEPS") or 100), batch_size=8, record_every=1)
     config = FitModelConfig(model="pico", threads=1, fit=fit)
     return Step(name="learning/turn1/fit", run=fit_model.run, config=config, inputs={"samples": samples})
