@@ -40,7 +40,6 @@ def heads(options: RecipeOptions) -> Step:
         "proposals": shape,
         "tokens": replace(shape, action_head="tokens"),
         "flow": replace(shape, action_head="flow", flow_insulated=False),  # alone, so its gradient must teach the backbone
-        "flow_insulated": replace(shape, action_head="flow"),
         "flow_and_tokens": replace(shape, action_head="flow", extra_heads=("tokens",)),
     }
     arms = {name: _train(options, "heads", name, of) for name, of in shapes.items()}
