@@ -56,32 +56,30 @@ def waiting(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) -> fl
     return activations(config, sharding, itemsize=itemsize) + itemsize * _always_gathered(config, sharding)
 
 
-def whole_step(config: ModelConfig, batch_size: int, *, muon: bool = True, thought: bool = True, world: bool = True) -> Memory:
+def whole_step(config: ModelConfig, batch_size: int, *, muon: bool = True, thought: bool = True) -> Memory:
     """A step of train.loop on one device in fp32: gradients of the step before are there until the forward pass has ended."""
     alone = Sharding(micro_batch=batch_size, checkpoint=False)
     params = shapes.num_params(config)
-    images = config.num_frames + (1 if world else 0)
-    pictures = batch_size * images * config.height_px * config.width_px * 3
     return Memory(
         weights=FP32 * params,
         grads=FP32 * params,
         optimizer=FP32 * (MOMENTS * params - (_block_matrices(config) if muon else 0)),
         gathered=0.0,
-        activations=activations(config, alone, itemsize=FP32, thought=thought) + pictures,
+        activations=activations(config, alone, itemsize=FP32, thought=thought),
         logits=batch_size * _loss_bytes(config, FP32, thought=thought),
         temporaries=max(0.0, sum(_backward_peak(config, alone, FP32, block=0.0, thought=thought)) - FP32 * params),
     )
 
 
 def activations(config: ModelConfig, sharding: Sharding, *, itemsize: int, thought: bool = True) -> float:
-    """Bytes that wait for the backward pass of one micro-batch when its forward pass has ended."""
+    """Bytes that wait for the backward pass of one micro-batch when its forward pass has ended, its pictures among them."""
     samples, images = sharding.micro_batch, -(-sharding.micro_batch // sharding.tp)
     tokens = samples * shapes.num_tokens(config, thought=thought)
     blocks = config.depth * tokens * (itemsize * config.dim if sharding.checkpoint else _block_bytes(config, sharding.tp, itemsize))
     last_norm = tokens * _norm_bytes(config.dim, itemsize)
-    return (
-        blocks + last_norm + images * _eye_bytes(config, itemsize, checkpoint=sharding.checkpoint) + samples * _ends_bytes(config, itemsize, thought)
-    )
+    pictures = (config.num_frames + 1) * config.height_px * config.width_px * 3
+    eye = images * (_eye_bytes(config, itemsize, checkpoint=sharding.checkpoint) + pictures)
+    return blocks + last_norm + eye + samples * _ends_bytes(config, itemsize, thought)
 
 
 def saved(config: ModelConfig, sharding: Sharding, *, itemsize: int) -> float:

@@ -59,10 +59,10 @@ class TrainStep(nn.Module):
         with torch.no_grad():
             before = self.model.vision(others)
         # ranks of a tensor-parallel group see different images; repeating takes the room that gathering would
-        samples = len(inputs["ego"])
-        seen = seen.repeat(-(-samples // len(seen)), 1, 1)[:samples]
-        before = before.repeat(-(-samples // len(before)), 1, 1)[:samples]
-        output = self.model(ModelInput(latents=torch.stack([before, seen], dim=1), **inputs))
+        samples, older = len(inputs["ego"]), self.model.config.num_frames - 1
+        seen, before = (one.repeat(-(-samples // len(now)), 1, 1) for one in (seen, before))
+        frames = [*before.split(len(seen))[:older], seen]
+        output = self.model(ModelInput(latents=torch.stack([frame[:samples] for frame in frames], dim=1), **inputs))
         parts = [output.controls, output.logits, output.next_latents, output.road, output.thought_logits]
         parts += [output.reasoned_controls, output.reasoned_logits]
         return sum((part.float().square().mean() for part in parts if part is not None), torch.zeros(()))
@@ -142,7 +142,8 @@ def _batch(config: ModelConfig, sharding: Sharding) -> tuple[Tensor, Tensor, dic
         "thought_ids": torch.ones(samples, config.num_thought, dtype=torch.long),
         "controls": torch.zeros(samples, NUM_STEPS, 2),
     }
-    return torch.zeros(images, *picture, dtype=torch.uint8), torch.zeros(images, *picture, dtype=torch.uint8), inputs
+    others = images * config.num_frames  # the older frames, and the next one
+    return torch.zeros(images, *picture, dtype=torch.uint8), torch.zeros(others, *picture, dtype=torch.uint8), inputs
 
 
 def _on_meta(config: ModelConfig) -> DrivingModel:

@@ -30,10 +30,6 @@ class MemoryTracker(TorchDispatchMode):
         for tensor in tensors:
             self._count((tensor._local_tensor if isinstance(tensor, DTensor) else tensor).untyped_storage())
 
-    def reset_peak(self) -> None:
-        """The peak from here on."""
-        self.peak_bytes = self.live_bytes
-
     def __enter__(self) -> "MemoryTracker":
         self._mode = active_fake_mode()
         # FSDP2 frees and refills the storage of gathered weights in place, which no operation tells of
