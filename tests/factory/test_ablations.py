@@ -3,10 +3,12 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from motorworks.factory.report.ablations_page import markdown
+from motorworks.factory.ablation_docs import standalone
+from motorworks.factory.report.ablations_page import markdown, plots
 from motorworks.factory.report.records import read_turn
 from motorworks.factory.report.write import write_report
 from motorworks.factory.run import order
@@ -75,5 +77,8 @@ def test_the_page_shows_every_arm_and_its_interval(tmp_path: Path) -> None:
     ):
         assert words in page
     assert "incomplete" not in page and 'class="z"' in page and "tokens/1" in page
-    table = markdown(next(iter(read_turn(tmp_path, "ablations", 1).records.values())))
+    record = next(iter(read_turn(tmp_path, "ablations", 1).records.values()))
+    drawing = ElementTree.fromstring(standalone(plots(record)[0]))  # a file of its own, well-formed, with its colours
+    assert drawing.tag.endswith("}svg") and "--good:" in drawing[0].text
+    table = markdown(record)
     assert "| `tokens` | 46 [42, 50] |" in table and "| *tokens − proposals* | +6 [1.5, 9] |" in table

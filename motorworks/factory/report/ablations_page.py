@@ -31,14 +31,10 @@ def markdown(record: Record) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _section(record: Record) -> Section:
-    arms, scores, paired = _read(record)
-    seeds = [policy for policy, metric in scores if "/" in policy and metric == SHOWN[0]]
-    head = ["", *map(metric_words, SHOWN)]
-    means = [[words(arm), *(mean_and_interval(scores.get((arm, metric))) for metric in SHOWN)] for arm in arms]
-    each = [[words(arm), *(mean_and_interval(scores.get((arm, metric))) for metric in SHOWN)] for arm in seeds]
-    apart = [[pair, *(mean_and_interval(paired.get((pair, metric))) for metric in SHOWN)] for pair in _pairs(paired)]
-    plots = []
+def plots(record: Record) -> list[Markup]:
+    """Paired differences with their intervals, a drawing for each plotted metric."""
+    _, _, paired = _read(record)
+    drawn = []
     for metric in PLOTTED:
         dots = [
             Dot(label=pair, mean=row["mean"], low=row["low"], high=row["high"], tone=_tone(row))
@@ -46,10 +42,20 @@ def _section(record: Record) -> Section:
             if (row := paired.get((pair, metric))) and finite(row["low"]) and finite(row["high"])
         ]
         if dots:
-            plots.append(dot_whisker(dots, title=f"{metric_words(metric)}, difference", zero=True))
+            drawn.append(dot_whisker(dots, title=f"{metric_words(metric)}, difference", zero=True))
+    return drawn
+
+
+def _section(record: Record) -> Section:
+    arms, scores, paired = _read(record)
+    seeds = [policy for policy, metric in scores if "/" in policy and metric == SHOWN[0]]
+    head = ["", *map(metric_words, SHOWN)]
+    means = [[words(arm), *(mean_and_interval(scores.get((arm, metric))) for metric in SHOWN)] for arm in arms]
+    each = [[words(arm), *(mean_and_interval(scores.get((arm, metric))) for metric in SHOWN)] for arm in seeds]
+    apart = [[pair, *(mean_and_interval(paired.get((pair, metric))) for metric in SHOWN)] for pair in _pairs(paired)]
     blocks: list[Markup] = [
         table(head, means, kind="scores"),
-        grid(plots),
+        grid(plots(record)),
         folded("paired differences", table(head, apart, kind="scores")),
         folded("each training seed", table(head, each, kind="scores")),
         listed(record.fields.get("thin") or []),
