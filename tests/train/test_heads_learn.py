@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from steering_samples import steering_samples as _samples
 
 from motorworks.export.onnx import export_graphs
 from motorworks.models.action_head import Answer
@@ -21,7 +22,6 @@ from motorworks.train.head_losses import FlowLoss, GateLoss, LatentLoss, TokenLo
 from motorworks.train.loop import fit
 from motorworks.train.losses import WorldLoss
 from motorworks.train.polish import polish
-from tests.train.test_loop import _samples
 from tests.train.test_losses import _pair
 
 SMALL = replace(family("pico"), depth=1, vision_depth=1)
