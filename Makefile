@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two threads on small arrays beside a busy neighbour are several times slower than one.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: setup run test check smoke golden bench odd expert gpu size
+.PHONY: setup run test timed check smoke golden bench odd expert gpu size
 .DEFAULT_GOAL := run
 
 setup: .venv/.stamp
@@ -23,7 +23,10 @@ run: setup
 	$(BIN)/motorworks run tiny --workers 2
 
 test: setup
-	$(ONE_THREAD) $(BIN)/python -m pytest -m 'not gpu'
+	$(ONE_THREAD) $(BIN)/python -m pytest -m 'not gpu and not timed'
+
+timed: setup
+	$(ONE_THREAD) $(BIN)/python -m pytest -m timed
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ import pytest
 from bench.chaos import Chaos, exponential_gaps, outcome
 
 
-@pytest.mark.slow
+@pytest.mark.timed
 def test_a_killed_job_keeps_as_much_as_the_planner_says():
     command = [sys.executable, "-m", "bench.chaos", "--failures", "12", "--mtbf-s", "5"]
     done = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout)
