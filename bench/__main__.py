@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import chaos, clips, curation, drive, growth, privacy, sim, sim_cuda, train
+from bench import chaos, clips, curation, drive, family, growth, privacy, sim, sim_cuda, train
 from bench.figure import Figure
 from bench.results import merge, of_subjects, read, rows_of, table, write
 from motorworks.factory.machine import describe_machine
@@ -22,7 +22,7 @@ SUBJECTS: dict[str, tuple[Callable[[], list[Figure]], tuple[str, ...]]] = {
     "privacy": (privacy.measure, ("cv2",)),
     "growth": (growth.measure, ("lance", "duckdb")),
     "drive": (drive.measure, ("torch", "onnx", "onnxscript")),
-    "train": (train.measure, ("torch",)),
+    "train": (lambda: [*train.measure(), *family.measure()], ("torch",)),
     "chaos": (chaos.measure, ("torch",)),
 }
 
