@@ -67,7 +67,14 @@ def card(artifact: Artifact, made_from: list[Artifact], judged: list[Mapping[str
     record, metrics = artifact.record, artifact.metrics
     clips = [one for one in made_from if "clips_by_source" in one.metrics]
     licences = sorted({row["licence"] for one in clips for row in json.loads((one.path / "index.json").read_text())})
-    head = ["---", "library_name: motorworks", "pipeline_tag: robotics", "tags: [autonomous-driving, vision-language-action, motorworks]", "---"]
+    head = [
+        "---",
+        "license: other  # what the clips allow, see below",
+        "library_name: motorworks",
+        "pipeline_tag: robotics",
+        "tags: [autonomous-driving, vision-language-action, motorworks]",
+        "---",
+    ]
     lines = [
         *head,
         "",
