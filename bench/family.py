@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.figure import Figure
-from bench.train import _samples
+from bench.train import town_samples
 
 if TYPE_CHECKING:
     from motorworks.models.config import ModelConfig
@@ -32,7 +32,7 @@ def measure() -> list[Figure]:
     from motorworks.train.fit_config import FitConfig, LossWeights
 
     torch.set_num_threads(1)
-    config, samples = scaled(WIDTH).config, _samples()
+    config, samples = scaled(WIDTH).config, town_samples()
     losses = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
     run = FitConfig(steps=WARM_STEPS + STEPS, batch_size=32, losses=losses, muon=False, compile=True, record_every=1)
     figures = [figure for precision in ("fp32", "bf16") for figure in _beside_trainer(config, samples, replace(run, precision=precision))]

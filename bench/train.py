@@ -34,7 +34,7 @@ def measure() -> list[Figure]:
     from motorworks.train.snapshot import SnapshotConfig
 
     torch.manual_seed(0)
-    model, samples = DrivingModel(family(MEMBER)), _samples()
+    model, samples = DrivingModel(family(MEMBER)), town_samples()
     config = FitConfig(steps=STEPS, losses=LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1))
     fit(model, samples, replace(config, steps=WARM_STEPS), threads=THREADS)
     fits, peak = [], 0.0
@@ -75,7 +75,7 @@ def _figures(done: "FitResult", peak: float, batch_size: int) -> list[Figure]:
     ]
 
 
-def _samples() -> "Samples":
+def town_samples() -> "Samples":
     """The expert's drives, seen through the camera and explained."""
     from motorworks.policy.expert import Expert
     from motorworks.sim.rollout import clip_from_rollout, roll_out

@@ -19,15 +19,9 @@ def trainer_samples_per_s(model: "DrivingModel", samples: "Samples", config: "Fi
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     from motorworks.train.batch import Batch, gather, look
-    from motorworks.train.losses import ActionLoss, LanguageLoss, WorldLoss
+    from motorworks.train.learner import weighted_losses
 
-    weights = config.losses
-    losses = [
-        (weights.action, ActionLoss()),
-        (weights.reasoned, ActionLoss(reasoned=True)),
-        (weights.language, LanguageLoss()),
-        (weights.world, WorldLoss()),
-    ]
+    losses = weighted_losses(config.losses, model.config)
 
     class Rows(Dataset):  # type: ignore[type-arg]
         def __len__(self) -> int:
@@ -48,12 +42,12 @@ def trainer_samples_per_s(model: "DrivingModel", samples: "Samples", config: "Fi
             inputs, ahead = look(self.model, batch, thought=True)
             output = self.model(inputs)
             batch = replace(batch, next_latents=ahead[:, 0], later_latents=ahead[:, 1:])
-            return {"loss": sum(weight * loss(output, batch)[0] for weight, loss in losses if weight > 0)}
+            return {"loss": sum(weight * loss(output, batch)[0] for weight, loss in losses)}
 
     generator = np.random.default_rng(config.seed)
 
     def collate(rows: list[int]) -> dict[str, Any]:
-        batch = gather(samples, np.array(rows), config.jitter, generator, world=weights.world > 0)
+        batch = gather(samples, np.array(rows), config.jitter, generator, world=config.losses.world > 0)
         return {one.name: getattr(batch, one.name) for one in fields(batch) if getattr(batch, one.name) is not None}
 
     times: list[float] = []

@@ -108,6 +108,12 @@ def decode_mp4(
     return frames[:num]
 
 
+def decode_whole(data: bytes | memoryview) -> UInt8[Array, "time height width 3"]:
+    """All frames at the size that the video says."""
+    height_px, width_px = video_size(data)
+    return decode_mp4(data, height_px=height_px, width_px=width_px)
+
+
 def _pixels(frame: av.VideoFrame) -> UInt8[Array, "height width 3"]:
     """Of an rgb24 frame, without a copy: the array keeps the frame's memory alive."""
     plane = frame.planes[0]

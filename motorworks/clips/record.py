@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from motorworks.clips import motion_code
 from motorworks.clips.cut import cut
 from motorworks.clips.digest import clip_digest, content_digest
-from motorworks.clips.frames import decode_mp4, encode_mp4, video_size
+from motorworks.clips.frames import decode_mp4, decode_whole, encode_mp4, video_size
 from motorworks.datatypes.clip import Clip
 from motorworks.datatypes.rig import Camera
 from motorworks.datatypes.thought import Thought
@@ -177,12 +177,17 @@ def _clip(head: _Head, **pictures: Any) -> Clip:
         tags=head.tags,
         timestamp_us=clock,
         motion=motion,
-        cameras=tuple(Camera(**{**camera, **{key: tuple(camera[key]) for key in ("centre_px", "position_rig_m")}}) for camera in head.cameras),
+        cameras=cameras_of(head.cameras),
         instructions=head.instructions and tuple(unpack_runs(head.instructions)),
         instruction_kind=head.instruction_kind,
         thoughts=head.thoughts and tuple(words and Thought(decision=words[0], cause=words[1]) for words in unpack_runs(head.thoughts)),
         **pictures,
     )
+
+
+def cameras_of(fields: Sequence[Mapping[str, Any]]) -> tuple[Camera, ...]:
+    """Cameras from their fields, in which JSON and MessagePack have lists for tuples."""
+    return tuple(Camera(**{**camera, **{key: tuple(camera[key]) for key in ("centre_px", "position_rig_m")}}) for camera in fields)
 
 
 def _read_head(record: bytes | memoryview) -> tuple[_Head, int]:
@@ -215,9 +220,7 @@ def front_frames(clip: Clip) -> UInt8[Array, "time height width 3"] | None:
     """The pictures of the camera that looks ahead, decoded where they come encoded; None without pictures."""
     if clip.frames is not None or not clip.encoded:
         return clip.frames
-    video = clip.encoded[clip.front_camera]
-    height_px, width_px = video_size(video)
-    return decode_mp4(video, height_px=height_px, width_px=width_px)
+    return decode_whole(clip.encoded[clip.front_camera])
 
 
 def encode_videos(clip: Clip) -> Mapping[str, tuple[bytes, int, int]]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from motorworks.clips.frames import decode_mp4, video_size
+from motorworks.clips.frames import decode_whole
 from motorworks.clips.recording import ReadResult
 from motorworks.curate.detect import VEHICLES, Detector, NanoDet
 from motorworks.datatypes.clip import Clip
@@ -161,23 +161,22 @@ class Blurred:
 
 def blur_clip(clip: Clip, finder: RegionFinder, config: BlurConfig = BlurConfig()) -> tuple[Clip, Blurred]:
     """The clip with regions averaged away on all its cameras. A camera on which nothing is found stays as it is, encoded where it was."""
-    done, counts, looked = {}, dict[str, int](), 0
-    held = {} if clip.frames is None else {clip.front_camera: clip.frames}
-    encoded = {name: _decode(video) for name, video in clip.encoded.items() if name not in held}
-    for name, frames in {**encoded, **held, **clip.side_frames}.items():
+    pictures = {name: decode_whole(video) for name, video in clip.encoded.items()}
+    pictures |= {} if clip.frames is None else {clip.front_camera: clip.frames}
+    pictures |= clip.side_frames
+    counts, changed = Counter[str](), dict[str, Frames]()
+    for name, frames in pictures.items():
         found = find_regions(frames, finder, config)
-        looked += len(range(0, len(frames), config.look_every))
-        for region in (region for regions in found[:: config.look_every] for region in regions):
-            counts[region.kind] = counts.get(region.kind, 0) + 1
-        done[name] = blur(frames, hold(found, config.hold), config) if any(found) else None
-    changed = {name: frames for name, frames in done.items() if frames is not None}
+        counts.update(region.kind for regions in found for region in regions)
+        if any(found):
+            changed[name] = blur(frames, hold(found, config.hold), config)
+    what = Blurred(num_by_kind=dict(counts), num_looked=sum(len(frames[:: config.look_every]) for frames in pictures.values()))
     if not changed:
-        return clip, Blurred(num_looked=looked)
+        return clip, what
     # one camera as pictures means all of them: a clip is written either from pictures or from what is encoded
-    whole = {name: changed.get(name, frames) for name, frames in {**encoded, **held, **clip.side_frames}.items()}
-    front = clip.front_camera
-    sides = {name: frames for name, frames in whole.items() if name != front}
-    return replace(clip, frames=whole.get(front), side_frames=sides, encoded={}), Blurred(num_by_kind=counts, num_looked=looked)
+    pictures |= changed
+    front = pictures.pop(clip.front_camera, None)
+    return replace(clip, frames=front, side_frames=pictures, encoded={}), what
 
 
 def blur_result(result: ReadResult, finder: RegionFinder, recording: Path) -> ReadResult:
@@ -220,11 +219,6 @@ def blur(frames: Frames, found: Sequence[tuple[Region, ...]], config: BlurConfig
                 few = part.resize((min(config.cells, right - left), min(config.cells, bottom - top)), Image.Resampling.BOX)
                 picture[top:bottom, left:right] = np.asarray(few.resize(part.size, Image.Resampling.BILINEAR))
     return out
-
-
-def _decode(video: bytes) -> Frames:
-    height_px, width_px = video_size(video)
-    return decode_mp4(video, height_px=height_px, width_px=width_px)
 
 
 def _cv2() -> Any:

@@ -1,5 +1,6 @@
 """What an ingest left and what a look at it found, for the commands that ask about clips: search, export, review."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,7 +89,5 @@ def open_corpus(artifacts: Path, of: str) -> Corpus:
     if not (examine.path / "clips.json").is_file() or "clips" not in examine.record["inputs"]:
         raise BadUsage(f"{examine} is no examination of clips: give one that ends with /examine")
     (ingest,) = examine.record["inputs"]["clips"]
-    import json
-
     rows = json.loads((examine.path / "clips.json").read_text())
     return Corpus(examine=examine, rows={row["clip_id"]: row for row in rows}, store=ClipStore(find_artifact(store, ingest).path))

@@ -24,7 +24,7 @@ class Learner:
     def __init__(self, model: DrivingModel, config: FitConfig, ranks: Ranks, device: str, extra: Sequence[tuple[float, Loss]] = ()) -> None:
         self.model, self.config, self.ranks, self.device = model.train(), config, ranks, device
         quiet = replace(config.losses, language=0.0, reasoned=0.0, latent=0.0, gate=0.0)
-        self._thinking, self._quick = ([*_losses(weights, model.config), *extra] for weights in (config.losses, quiet))
+        self._thinking, self._quick = ([*weighted_losses(weights, model.config), *extra] for weights in (config.losses, quiet))
         self._seeing = parallelise(model, ranks, precision=config.precision)
         self.steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
         self._buffers: list[Tensor] = []
@@ -79,7 +79,8 @@ def thinks(weights: LossWeights) -> bool:
     return weights.language + weights.reasoned + weights.latent + weights.gate > 0
 
 
-def _losses(weights: LossWeights, model: ModelConfig) -> list[tuple[float, Loss]]:
+def weighted_losses(weights: LossWeights, model: ModelConfig) -> list[tuple[float, Loss]]:
+    """Those that count, each with its weight."""
     every: list[tuple[float, Loss]] = [
         *((weights.action, loss) for loss in head_losses(model)),
         *((weights.reasoned, loss) for loss in head_losses(model, reasoned=True)),

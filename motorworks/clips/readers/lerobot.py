@@ -19,6 +19,7 @@ from jaxtyping import Float
 from motorworks.bodies.body import BODIES
 from motorworks.clips.clock import thinned
 from motorworks.clips.export_lerobot import IMAGES
+from motorworks.clips.readers.arrow_table import NEEDS_PYARROW
 from motorworks.clips.readers.lerobot_columns import Chosen, choose, in_step, instructions_of, matrix_of, track_of_rows
 from motorworks.clips.readers.lerobot_own import is_own, own_clip
 from motorworks.clips.readers.pictures import ImageBytes, Pictures, VideoSpan
@@ -87,7 +88,7 @@ def _read(path: Path, settings: Settings) -> ReadResult:
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
-        return ReadResult(quarantine=[Quarantined(path=path, reason="needs pyarrow: pip install 'motorworks[data]'")])
+        return ReadResult(quarantine=[Quarantined(path=path, reason=NEEDS_PYARROW)])
     info = path / "meta/info.json"
     try:
         dataset, results = _open(path, settings, json.loads(info.read_text()))

@@ -14,9 +14,8 @@ from motorworks.clips.clock import TICK_US
 from motorworks.clips.export_lerobot import ACTION, IMAGES, STATE
 from motorworks.clips.frames import FRAME_HZ, decode_mp4, video_size
 from motorworks.clips.readers.lerobot_columns import matrix_of
-from motorworks.clips.record import unpack_runs
+from motorworks.clips.record import cameras_of, unpack_runs
 from motorworks.datatypes.clip import Clip, Motion
-from motorworks.datatypes.rig import Camera
 from motorworks.datatypes.thought import Thought
 
 _MARK = "motorworks/"
@@ -62,9 +61,7 @@ def own_clip(
             accel_mps2=action[:, 0].astype(np.float32),
             curvature_per_m=action[:, 1].astype(np.float32),
         ),
-        cameras=tuple(
-            Camera(**{**camera, **{key: tuple(camera[key]) for key in ("centre_px", "position_rig_m")}}) for camera in json.loads(ours["cameras"])
-        ),
+        cameras=cameras_of(json.loads(ours["cameras"])),
         instructions=tuple(tasks[task] for task in rows["task_index"].to_pylist()) if ours["has_instructions"] else None,
         instruction_kind=ours["instruction_kind"] or None,
         thoughts=None if thoughts is None else tuple(words and Thought(decision=words[0], cause=words[1]) for words in thoughts),

@@ -20,6 +20,7 @@ from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
 
 _MOST_APART_S = 0.11  # of another camera's picture from its tick, beyond what the front camera's own is
+FORWARD_FROM_OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])  # x ahead, y left, z up from x right, y down, z ahead
 _SHAPE_FRAC = 0.02  # by which the ratio of width to height may differ between cameras
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from motorworks.clips.motion import Track, east_north, solve
-from motorworks.clips.readers.rig_log import camera_from, pose_matrix, track_of_poses
+from motorworks.clips.readers.rig_log import FORWARD_FROM_OPTICAL, camera_from, pose_matrix, track_of_poses
 from motorworks.clips.readers.ros_log import BagLog
 from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
@@ -20,7 +20,6 @@ from motorworks.geometry.array import Array
 _RIGS = ("base_footprint", "base_link")
 _APART_MPS, _APART_FRAC = 0.5, 0.2  # a twist further than this from the speed of its poses, in the median, is none of the rig's
 _TRIED_HZ = 10
-_RIG_FROM_LINK = np.array([[0, 0, 1.0, 0], [-1.0, 0, 0, 0], [0, -1.0, 0, 0], [0, 0, 0, 1.0]])  # a body-like camera frame from the optical one
 Laid = Mapping[str, tuple[Int64[Array, " sample"], Float[Array, "sample value"]]]  # times in µs and finite numbers, by role
 
 
@@ -116,7 +115,7 @@ def camera_of(name: str, log: BagLog, frames: Frames, notes: list[str]) -> Camer
         notes.append(f"{name} has no calibration (its pictures are of frame {frame!r}, {why})")
         return None
     if rig_from_camera[2, 2] > 0.7:  # it would look at the sky
-        rig_from_camera = rig_from_camera @ _RIG_FROM_LINK
+        rig_from_camera = rig_from_camera @ FORWARD_FROM_OPTICAL
         notes.append(f"{frame} is no optical frame (z points up): {name} is taken to look along its x")
     if bends:
         notes.append(f"{name}: its lens distortion is left out")

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from motorworks.clips.clock import TICK_US
 from motorworks.clips.motion import Track
 from motorworks.clips.readers.pictures import ImageBytes
-from motorworks.clips.readers.rig_log import CameraLog, RigLog, as_videos, camera_from, clips_of, of_one_shape
+from motorworks.clips.readers.rig_log import FORWARD_FROM_OPTICAL, CameraLog, RigLog, as_videos, camera_from, clips_of, of_one_shape
 from motorworks.clips.readers.settings import Settings, with_settings
 from motorworks.clips.readers.wire import Message, fields
 from motorworks.clips.recording import Quarantined, ReadResult, join
@@ -43,7 +43,6 @@ _FRAME, _FUTURE, _PAST, _INTENT, _RATED = 1, 5, 6, 7, 8  # of E2EDFrame
 _CONTEXT, _TIME, _IMAGES = 1, 2, 4  # of Frame; of Context: name 1, calibrations 2
 _STEP_S = 0.25
 _STANDS_M = 0.3  # a path that spreads less has no direction: the vehicle stands, and does not turn
-_LOOKS = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])  # their camera axes from ours: x right, y down, z forward
 
 
 class WaymoE2EReader:
@@ -243,7 +242,7 @@ def _calibrations(where: Path, entries: Sequence[memoryview], quarantine: list[Q
             if abs(np.linalg.det(pose[:3, :3]) - 1) > 0.01:
                 raise ValueError("extrinsic is no rotation")
             matrix = np.array([[intrinsic[0], 0, intrinsic[2]], [0, intrinsic[1], intrinsic[3]], [0, 0, 1]])
-            cameras[name] = camera_from(name, (entry.integer(4), entry.integer(5)), matrix, pose @ _LOOKS)
+            cameras[name] = camera_from(name, (entry.integer(4), entry.integer(5)), matrix, pose @ FORWARD_FROM_OPTICAL)
         except ValueError as error:
             quarantine.append(Quarantined(path=where, reason=f"calibration of camera {name}: {error}; the sequence is taken without calibration"))
     return cameras
