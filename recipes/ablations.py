@@ -20,6 +20,7 @@ MEMBER = "pico"
 SEEDS = (1, 2)
 NUM_RECORDINGS = 128  # 8 s each
 NUM_SCENARIOS = 24
+NUM_TAIL = 31  # staged ones: every kind in turn
 SEEING = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
 SPEAKING = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
 PRETRAIN = FitConfig(steps=200, batch_size=32, lr=2e-3, losses=SEEING)
@@ -30,7 +31,7 @@ Models = tuple[Step, ...]  # one of each seed
 
 def ablations(options: RecipeOptions) -> tuple[Step, ...]:
     """All of them, over the same clips."""
-    return heads(options), world(options), vision(options), thoughts(options)
+    return heads(options), world(options), vision(options), *thoughts(options)
 
 
 def heads(options: RecipeOptions) -> Step:
@@ -47,31 +48,34 @@ def heads(options: RecipeOptions) -> Step:
 
 
 def world(options: RecipeOptions) -> Step:
-    """The world head on and off, at a quarter, half and all of the clips."""
+    """The world head on and off, at a sixteenth, a quarter and all of the clips: DriveVLA-W0 (arXiv 2510.12796) finds that it pays with data."""
     arms = {}
-    for times, share in ((1, 0.25), (2, 0.5), (4, 1.0)):
+    for times, share in ((1, 1 / 16), (4, 0.25), (16, 1.0)):
         for name, weight in (("off", 0.0), ("on", 0.5)):
             look = replace(PRETRAIN, losses=replace(SEEING, world=weight))
             tune = replace(SFT, losses=replace(SPEAKING, world=weight / 5))
             arms[f"{name}_{times}x"] = _train(options, "world", f"{name}_{times}x", family(MEMBER), share=share, pretrain=look, sft=tune)
-    pairs = tuple((f"on_{times}x", f"off_{times}x") for times in (1, 2, 4))
+    pairs = tuple((f"on_{times}x", f"off_{times}x") for times in (1, 4, 16))
     return _judge("world", "World head", "Does foreseeing help, and does it help more with more clips?", arms, pairs=pairs)
 
 
 def vision(options: RecipeOptions) -> Step:
     """Vision tokens of an image."""
-    arms = {f"{num}_tokens": _train(options, "vision", f"{num}_tokens", replace(family(MEMBER), latents_per_frame=num)) for num in (4, 8, 16)}
+    arms = {f"{num}_tokens": _train(options, "vision", f"{num}_tokens", replace(family(MEMBER), latents_per_frame=num)) for num in (8, 16, 32)}
     return _judge("vision", "Vision tokens", "How many tokens of an image does driving need?", arms)
 
 
-def thoughts(options: RecipeOptions) -> Step:
-    """One model that drives without a thought, with thoughts in words, without words, and when its gate says so."""
+def thoughts(options: RecipeOptions) -> tuple[Step, ...]:
+    """One model that drives without a thought, with thoughts in words, without words, and when its gate says so: in ordinary traffic, and
+    where something is staged for it."""
     shape = replace(family(MEMBER), latent_thoughts=4, thought_gate=True)
     tune = replace(SFT, losses=replace(SPEAKING, reasoned=0.5, latent=0.5, gate=0.1), think_every=1)
     models = _train(options, "thoughts", "thinker", shape, sft=tune)
     thinking = {"text": "text", "latent": "latent", "adaptive_text": "text"}
     arms = {"off": models} | dict.fromkeys(thinking, models)
-    return _judge("thoughts", "Thinking", "Does thinking before acting drive better?", arms, thinking=thinking, adaptive=("adaptive_text",))
+    easy = _judge("thoughts", "Thinking", "Does thinking before acting drive better?", arms, thinking=thinking, adaptive=("adaptive_text",))
+    asked = replace(easy.config, title="Thinking, hard scenarios", question="And where something is staged?", tail=True, num_scenarios=NUM_TAIL)
+    return easy, replace(easy, name="ablations/turn1/thoughts_hard/compare", config=asked)
 
 
 def _clips(options: RecipeOptions) -> Step:

@@ -36,12 +36,14 @@ def test_arms_of_heads_differ_in_their_heads_alone() -> None:
 
 
 def test_the_other_studies_vary_what_they_are_about() -> None:
-    world, vision, thoughts = (_chain(study(RecipeOptions())) for study in (ablations.world, ablations.vision, ablations.thoughts))
+    world, vision = (_chain(study(RecipeOptions())) for study in (ablations.world, ablations.vision))
+    easy, hard = (_chain(goal) for goal in ablations.thoughts(RecipeOptions()))
     arms = [world[f"world/{arm}_1/pretrain"].config for arm in world["world/compare"].config.arms]
-    assert {(config.fit.losses.world > 0, config.share) for config in arms} == {(on, share) for on in (True, False) for share in (0.25, 0.5, 1.0)}
+    assert {(config.fit.losses.world > 0, config.share) for config in arms} == {(on, share) for on in (True, False) for share in (1 / 16, 0.25, 1.0)}
     tokens = [vision[f"vision/{arm}_1/sft"].config.model.latents_per_frame for arm in vision["vision/compare"].config.arms]
-    assert tokens == [4, 8, 16]
-    judged = thoughts["thoughts/compare"]
+    assert tokens == [8, 16, 32]
+    judged, staged = easy["thoughts/compare"], hard["thoughts_hard/compare"]
+    assert staged.inputs == judged.inputs and staged.config.tail and not judged.config.tail
     assert all(judged.inputs[arm] is judged.inputs["off"] for arm in judged.config.arms)  # the same models
     assert judged.config.thinking == {"text": "text", "latent": "latent", "adaptive_text": "text"}
 

@@ -162,12 +162,12 @@ def test_a_staged_scenario_is_driven_in_a_held_out_town_that_has_a_place_for_it(
 
 
 def test_a_scenario_is_driven_again_by_its_name(place, capsys):
-    from motorworks.factory.stages.evaluate import EvaluateConfig, _scenarios, _tail
+    from motorworks.factory.stages.evaluate import held_out, held_out_tail
 
-    config = EvaluateConfig(num_scenarios=3, num_tail=4)
-    for scenario in (*_scenarios(config), *_tail(config)):
+    tail = held_out_tail(4, 10)
+    for scenario in (*held_out(3, 10), *tail):
         assert drive_command.scenario_of(commands.DriveOptions(bundle="b", scenario=scenario.name)) == scenario
-    name = _tail(config)[-1].name
+    name = tail[-1].name
     assert place.drive("toy/turn1/release", "--scenario", name, "--json") == 0
     assert json.loads(capsys.readouterr().out)["scenario"] == name
     without = next(seed for seed in range(100) if not build_town(seed).network.on_ring.any())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.fingerprint import digest
 from motorworks.factory.stages.contestants import torch_policy
-from motorworks.factory.stages.evaluate import drive_held_out, held_out
+from motorworks.factory.stages.evaluate import drive_held_out, held_out, held_out_tail
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """An input is an arm: its role is the arm's name, its artifacts are the same model from different seeds. `thinking` says how an arm
-    thinks (models.reasoning) where it does; `adaptive` arms choose when."""
+    thinks (models.reasoning) where it does; `adaptive` arms choose when. `tail`: staged scenarios of the long tail, not ordinary traffic."""
 
     title: str
     question: str
@@ -28,6 +28,7 @@ class CompareConfig:
     pairs: tuple[tuple[str, str], ...] = ()  # which are compared, first less second; none given: all with the first arm
     thinking: Mapping[str, str] = field(default_factory=dict)
     adaptive: tuple[str, ...] = ()
+    tail: bool = False
     num_scenarios: int = 24
     num_agents: int = 10
     num_envs: int = 12
@@ -51,8 +52,9 @@ def run(config: CompareConfig, inputs: Inputs, out: Output) -> None:
     }
     keys = {of: digest({"model": artifact.digest, "thinking": make.args[3:]})[:32] for of, (artifact, make) in made.items()}
     makers = {keys[of]: make for of, (_, make) in made.items()}
-    fields = {name: getattr(config, name) for name in ("num_scenarios", "num_agents", "num_envs", "threads")}
-    drive = partial(drive_held_out, config.num_envs, config.threads, makers, held_out(config.num_scenarios, config.num_agents))
+    fields = {name: getattr(config, name) for name in ("tail", "num_scenarios", "num_agents", "num_envs", "threads")}
+    scenarios = (held_out_tail if config.tail else held_out)(config.num_scenarios, config.num_agents)
+    drive = partial(drive_held_out, config.num_envs, config.threads, makers, scenarios)
     folders = out.items("policy", list(keys.values()), drive, depends_on=fields)
     driven = {of: pickle.loads((folder / "drives.pickle").read_bytes()) for of, folder in zip(keys, folders, strict=True)}
     by_seed: dict[str, list[Sequence[Sequence[Score]]]] = {arm: [] for arm in config.arms}

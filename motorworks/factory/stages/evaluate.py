@@ -89,13 +89,13 @@ def _scenarios(config: EvaluateConfig) -> list[Any]:
     return held_out(config.num_scenarios, config.num_agents)
 
 
-def _tail(config: EvaluateConfig) -> list[Any]:
-    """Held-out towns of their own, apart from those of ordinary traffic."""
+def held_out_tail(num_scenarios: int, num_agents: int) -> list[Any]:
+    """Staged scenarios of the long tail, in held-out towns of their own, apart from those of ordinary traffic."""
     from motorworks.sim.curriculum import tail_scenarios
     from motorworks.sim.seeds import FIRST_HELD_OUT_SEED
 
     with held_out_open("evaluate"):
-        return tail_scenarios(FIRST_HELD_OUT_SEED + 1000, config.num_tail, num_agents=config.num_agents)
+        return tail_scenarios(FIRST_HELD_OUT_SEED + 1000, num_scenarios, num_agents=num_agents)
 
 
 def drive_held_out(num_envs: int, threads: int, makers: "Mapping[str, Callable[[], Policy]]", scenarios: list[Any], key: str, folder: Path) -> None:
@@ -119,7 +119,8 @@ def _long_tail(
     from motorworks.metrics.tables import per_odd_rows, per_scenario_rows
 
     makers = dict(drivers.values())
-    run = partial(drive_held_out, config.num_envs, config.threads, makers, _tail(config) if config.num_tail else [])
+    scenarios = held_out_tail(config.num_tail, config.num_agents) if config.num_tail else []
+    run = partial(drive_held_out, config.num_envs, config.threads, makers, scenarios)
     folders = out.items("tail", list(makers), run, depends_on=fields) if config.num_tail else []
     tail = {key: pickle.loads((folder / "drives.pickle").read_bytes()) for key, folder in zip(makers, folders, strict=False)}
     by_scenario, by_odd, failures = [], [], []
