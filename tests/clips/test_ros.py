@@ -270,6 +270,7 @@ FAULTS = {
     "0 bytes": Fault(damage=lambda path: path.write_bytes(b""), words=("0 bytes",), num_clips=0),
     "no MCAP": Fault(damage=lambda path: path.write_bytes(b"x" * 999), words=("not an MCAP file",), num_clips=0),
     "torn MCAP": Fault(damage=lambda path: _cut(path, 0.8), words=("torn at byte",), num_clips=1),
+    "torn before its first topic": Fault(damage=lambda path: _cut(path, 0.0005), words=("torn at byte",), num_clips=0),
     "a broken chunk": Fault(writer="mcap cdr, not compressed", damage=_flip, words=("the chunk at byte",), num_clips=1),
     "torn ROS 1 bag": Fault(writer="ros 1", damage=lambda path: _cut(path, 0.8), words=("rosbag reindex FILE",), num_clips=0),
     "torn db3": Fault(writer="ros 2 db3", damage=lambda path: _cut(path / "drive.db3", 0.5), words=("not readable as a bag",), num_clips=0),

@@ -128,7 +128,9 @@ class _McapBag:
         self._quarantine = quarantine
         self._files, self.topics = [], dict[str, str]()
         for file in files:
-            channels = _channels(file)
+            torn: list[Quarantined] = []
+            channels = _channels(file, torn)
+            quarantine += [] if channels else torn  # with topics, reading them will meet it again
             if channels is None:
                 quarantine.append(Quarantined(path=file, reason="not an MCAP file: it does not begin with the magic bytes \\x89MCAP0"))
                 continue
@@ -155,7 +157,7 @@ class _McapBag:
                     yield Entry(topic=topic, log_ns=record.log_time, decode=lambda data=record.data, decoder=decoder: decoder(data))
 
 
-def _channels(file: Path) -> dict[str, str] | None:
+def _channels(file: Path, quarantine: list[Quarantined]) -> dict[str, str] | None:
     """Topics and types, from the summary at the end or, where that is missing, from the whole; None for what is no MCAP file."""
     from mcap.exceptions import InvalidMagic
     from mcap.reader import make_reader
@@ -176,7 +178,7 @@ def _channels(file: Path) -> dict[str, str] | None:
     if summary is not None and summary.channels:
         schemas, channels = summary.schemas, list(summary.channels.values())
     else:
-        for record in _records(file, []):
+        for record in _records(file, quarantine):
             if isinstance(record, Schema):
                 schemas[record.id] = record
             elif isinstance(record, Channel):
