@@ -48,9 +48,7 @@ class OrtInfer:
         self._sessions = {name: _session(graph, threads) for name, graph in graphs.items()}
         self._one_at_a_time = threading.Lock()  # two pools computing at once on two cores doubled the time
 
-    def see(
-        self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None
-    ) -> Float[Array, "batch latent channel"]:
+    def see(self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None) -> Float[Array, "batch latent channel"]:
         """Latents of each image. No bundle asks for cameras yet (export.onnx)."""
         return self._run("vision", images)[0]
 

@@ -1,6 +1,6 @@
 """The family on one dial: every size from the student to 72B is one ModelConfig."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BACKBONES = ("llama-random", "smollm2-135m", "hf")
 EYES = ("own", "hf")
@@ -122,6 +122,12 @@ class ModelConfig:
     def num_full_tokens(self) -> int:
         """Decoder positions with the thought and the second ACT."""
         return self.num_plan_tokens + self.num_thought + 1
+
+
+def looking(config: ModelConfig, *, num_views: int = 1, num_frames: int = 2) -> ModelConfig:
+    """The member with more cameras and more history; of history beyond 0.4 s the decoder reads half as many tokens a picture."""
+    older = config.latents_per_frame // 2 if num_frames > 2 else config.older_latents
+    return replace(config, num_views=num_views, calibrated=config.calibrated or num_views > 1, num_frames=num_frames, older_latents=older)
 
 
 # dim, depth, heads, kv_heads, mlp_dim | vision_dim, vision_depth, vision_heads, vision_mlp_ratio, resampler_depth, latents_per_frame

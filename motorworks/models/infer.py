@@ -24,9 +24,7 @@ class TorchInfer:
         self.num_views = model.config.num_views
 
     @torch.inference_mode()
-    def see(
-        self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None
-    ) -> Float[Array, "batch latent channel"]:
+    def see(self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None) -> Float[Array, "batch latent channel"]:
         """Latents of each image; a model that is not calibrated does not look at the cameras."""
         return _numpy(self.model.see(self._tensor(images), None if cameras is None else self._tensor(cameras)))
 

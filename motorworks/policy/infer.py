@@ -15,9 +15,7 @@ class Infer(Protocol):
     frame_gap_steps: int  # 10 Hz steps between them
     num_views: int  # cameras at each
 
-    def see(
-        self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None
-    ) -> Float[Array, "batch latent channel"]:
+    def see(self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None) -> Float[Array, "batch latent channel"]:
         """Latents of each image; remembered by the policy, so every image is seen once. `cameras` (tokens.camera) for a model that asks."""
         ...
 

@@ -63,7 +63,9 @@ def learn_on_policy(
 
     shape = {"num_frames": model.config.num_frames, "num_views": model.config.num_views}
     if model.config.num_views > 1:
-        raise ValueError(f"this model looks through {model.config.num_views} cameras, and on-policy drives keep the pictures of one: see docs/training.md")
+        raise ValueError(
+            f"this model looks through {model.config.num_views} cameras, and on-policy drives keep the pictures of one: see docs/training.md"
+        )
     known = known.seen_as(**shape)
     gathered: list[Samples] = []
     curve: list[dict[str, Any]] = []
