@@ -1,5 +1,5 @@
 """Ablations: what a choice is worth, in closed loop on held-out towns. `motorworks run ablations` makes all of them; one alone is
-`motorworks run --recipe recipes.ablations:heads` (or `:world`, `:vision`, `:thoughts`).
+`motorworks run --recipe recipes.ablations:heads` (or `:world`, `:vision`, `:thoughts`, `:views`).
 
 Every arm is pretrained and fine-tuned on the same curated town clips, with two seeds, and drives the same scenarios.
 """
@@ -13,12 +13,13 @@ from motorworks.factory.stages.curate import CurateConfig
 from motorworks.factory.stages.fit_model import FitModelConfig
 from motorworks.factory.stages.town_clips import TownClipsConfig
 from motorworks.factory.step import RecipeOptions, Step
-from motorworks.models.config import ModelConfig, family
+from motorworks.models.config import ModelConfig, family, looking
 from motorworks.train.fit_config import FitConfig, LossWeights
 
 MEMBER = "pico"
 SEEDS = (1, 2)
 NUM_RECORDINGS = 128  # 8 s each
+NUM_RIG_RECORDINGS = 96  # with three cameras, of 1.1 MB of samples a second
 NUM_SCENARIOS = 24
 NUM_TAIL = 31  # staged ones: every kind in turn
 SEEING = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
@@ -30,8 +31,8 @@ Models = tuple[Step, ...]  # one of each seed
 
 
 def ablations(options: RecipeOptions) -> tuple[Step, ...]:
-    """All of them, over the same clips."""
-    return heads(options), world(options), vision(options), *thoughts(options)
+    """All of them; all but `views`, whose clips have three cameras, over the same clips."""
+    return heads(options), world(options), vision(options), *thoughts(options), views(options)
 
 
 def heads(options: RecipeOptions) -> Step:
@@ -78,22 +79,44 @@ def thoughts(options: RecipeOptions) -> tuple[Step, ...]:
     return easy, replace(easy, name="ablations/turn1/thoughts_hard/compare", config=asked)
 
 
-def _clips(options: RecipeOptions) -> Step:
-    town = Step(name="ablations/town_clips", run=town_clips.run, config=TownClipsConfig(num_recordings=NUM_RECORDINGS))
-    read = Step(name="ablations/turn1/ingest", run=ingest.run, config=ingest.given(options), inputs={"town": (town,)})
-    return Step(name="ablations/turn1/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
+def views(options: RecipeOptions) -> Step:
+    """The camera ahead alone and with two sides, now and 0.4 s ago or four pictures of each, back to 1.2 s; over the same samples."""
+    samples = _clips(options, num_recordings=NUM_RIG_RECORDINGS, num_views=3, num_frames=4)
+    arms = {}
+    for cameras, num_views in (("front", 1), ("three", 3)):
+        for num_frames in (2, 4):
+            shape, arm = looking(family(MEMBER), num_views=num_views, num_frames=num_frames), f"{cameras}_{num_frames}_frames"
+            arms[arm] = _train(options, "views", arm, shape, samples=samples)
+    return _judge("views", "Cameras and history", "Do side cameras and a longer past help it drive?", arms)
+
+
+def _clips(options: RecipeOptions, *, num_recordings: int = NUM_RECORDINGS, num_views: int = 1, num_frames: int = 2) -> Step:
+    of = f"rig{num_views}_" if num_views > 1 else ""
+    recorded = TownClipsConfig(num_recordings=num_recordings, num_views=num_views)
+    town = Step(name=f"ablations/{of}town_clips", run=town_clips.run, config=recorded)
+    read = Step(name=f"ablations/turn1/{of}ingest", run=ingest.run, config=ingest.given(options), inputs={"town": (town,)})
+    chosen = CurateConfig(num_views=num_views, num_frames=num_frames)
+    return Step(name=f"ablations/turn1/{of}curate", run=curate.run, config=chosen, inputs={"clips": read})
 
 
 def _train(
-    options: RecipeOptions, study: str, arm: str, shape: ModelConfig, *, share: float = 1.0, pretrain: FitConfig = PRETRAIN, sft: FitConfig = SFT
+    options: RecipeOptions,
+    study: str,
+    arm: str,
+    shape: ModelConfig,
+    *,
+    samples: Step | None = None,
+    share: float = 1.0,
+    pretrain: FitConfig = PRETRAIN,
+    sft: FitConfig = SFT,
 ) -> Models:
-    samples, models = {"samples": _clips(options)}, []
+    learns_from, models = {"samples": samples or _clips(options)}, []
     for seed in SEEDS:
         here = f"ablations/turn1/{study}/{arm}_{seed}"
         look = FitModelConfig(model=shape, fit=replace(pretrain, seed=seed), share=share, threads=1)
         tune = FitModelConfig(model=shape, fit=replace(sft, seed=seed), share=share, threads=1, only_thoughtful=True)
-        seen = Step(name=f"{here}/pretrain", run=fit_model.run, config=look, inputs=samples)
-        models.append(Step(name=f"{here}/sft", run=fit_model.run, config=tune, inputs=samples | {"start": seen}))
+        seen = Step(name=f"{here}/pretrain", run=fit_model.run, config=look, inputs=learns_from)
+        models.append(Step(name=f"{here}/sft", run=fit_model.run, config=tune, inputs=learns_from | {"start": seen}))
     return tuple(models)
 
 

@@ -66,8 +66,12 @@ class ClipStore:
 
     def read_front(self, clip_id: str) -> Clip:
         """A clip with the pictures of the camera that looks ahead."""
+        return self.read_views(clip_id, 1)
+
+    def read_views(self, clip_id: str, num: int) -> Clip:
+        """A clip with the pictures of its first cameras, the one that looks ahead and then the sides."""
         views = self.index[clip_id].row.views if clip_id in self.index else ()
-        return self.read(clip_id, cameras=[view.camera for view in views[:1]])
+        return self.read(clip_id, cameras=[view.camera for view in views[:num]])
 
     def check(self) -> Iterator[tuple[str, PackBroken]]:
         """Every byte of a local store; yields each broken pack and what is wrong with it."""

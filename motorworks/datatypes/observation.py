@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Bool, Float, UInt8
 
+from motorworks.datatypes.rig import Camera
 from motorworks.datatypes.scene import Scene
 from motorworks.geometry.array import Array
 
@@ -16,6 +17,8 @@ class Observation:
 
     frames: UInt8[Array, "batch height width 3"] | None  # forward camera, RGB; None when the camera is off
     rig_frames: UInt8[Array, "batch camera height width 3"] | None = None  # every camera of the rig in its order, where there are several
+    rig_valid: Bool[Array, "batch camera"] | None = None  # false: that camera gave no picture; None: all did
+    cameras: tuple[Camera, ...] = ()  # of the rig, where known: what `frames`, or `rig_frames`, were taken with
     speed_mps: Float[Array, " batch"]
     yaw_rate_radps: Float[Array, " batch"]
     past_poses_rig: Float[Array, "batch 16 3"]  # x_m y_m yaw_rad at -0.1 .. -1.6 s, newest first, in today's rig frame

@@ -76,3 +76,11 @@ SURROUND7 = Rig(
     ),
 )
 RIGS = {rig.name: rig for rig in (FRONT, FRONT3, SURROUND7)}
+
+
+def rig_of(num_views: int) -> Rig:
+    """The smallest of ours with so many cameras."""
+    for rig in RIGS.values():
+        if len(rig.cameras) >= num_views:
+            return rig
+    raise ValueError(f"num_views {num_views}: the largest rig, {SURROUND7.name}, has {len(SURROUND7.cameras)} cameras")

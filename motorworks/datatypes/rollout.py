@@ -1,9 +1,11 @@
 """A rollout: what happened when a policy drove a scenario."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from jaxtyping import Bool, Float, UInt8
 
+from motorworks.datatypes.rig import Camera
 from motorworks.datatypes.scenario import Scenario
 from motorworks.datatypes.thought import Thought
 from motorworks.datatypes.trajectory import Trajectory
@@ -44,6 +46,8 @@ class Rollout:
     thoughts: tuple[Thought | None, ...] | None = None
     instructions: tuple[str, ...] | None = None
     frames: UInt8[Array, "time height width 3"] | None = None
+    side_frames: Mapping[str, UInt8[Array, "time height width 3"]] = field(default_factory=dict)  # of a rig with several cameras, by name
+    cameras: tuple[Camera, ...] = ()  # of such a rig
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:

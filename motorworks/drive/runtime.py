@@ -44,18 +44,18 @@ class OrtInfer:
     def _load(self, graphs: Mapping[str, bytes], num_frames: int, frame_gap_steps: int, threads: int) -> None:
         if threads < 1:
             raise ValueError(f"threads {threads} must be at least 1")
-        self.num_frames, self.frame_gap_steps = num_frames, frame_gap_steps
+        self.num_frames, self.frame_gap_steps, self.num_views = num_frames, frame_gap_steps, 1
         self._sessions = {name: _session(graph, threads) for name, graph in graphs.items()}
         self._one_at_a_time = threading.Lock()  # two pools computing at once on two cores doubled the time
 
-    def see(self, images: UInt8[Array, "batch 64 128 3"]) -> Float[Array, "batch latent channel"]:
-        """Latents of each image."""
+    def see(self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None) -> Float[Array, "batch latent channel"]:
+        """Latents of each image. No bundle asks for cameras yet (export.onnx)."""
         return self._run("vision", images)[0]
 
     def plan(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
     ) -> tuple[Float[Array, "batch proposal 64 2"], Float[Array, "batch proposal"]]:
@@ -65,8 +65,8 @@ class OrtInfer:
 
     def think(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
         thought_ids: Int64[Array, "batch 16"],
@@ -78,8 +78,8 @@ class OrtInfer:
 
     def foresee(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
     ) -> Float[Array, "batch latent channel"]:

@@ -27,6 +27,11 @@ def export_graphs(model: DrivingModel, out_dir: Path) -> dict[str, Path]:
             f"the action head {model.config.action_head!r} decodes in a loop and cannot be exported yet: "
             "distil into a model with action_head='proposals' (its plan is one graph)"
         )
+    if model.config.calibrated:
+        raise ValueError(
+            f"a calibrated model (num_views {model.config.num_views}) cannot be exported yet: the vision graph has no input for cameras; "
+            "distil into a model with calibrated=False and num_views=1"
+        )
     out_dir.mkdir(parents=True, exist_ok=True)
     training = model.training
     model.eval()

@@ -70,6 +70,8 @@ class Chain(Work):
     width: Annotated[
         int | None, arg(metavar="N", help="of the model, where the recipe asks: own does", help_behavior_hint="(default: the recipe's)")
     ] = None
+    views: Annotated[int, arg(metavar="N", help="cameras it looks through, where the recipe asks: the first of each recording's")] = 1
+    frames: Annotated[int, arg(metavar="N", help="pictures of each, 0.4 s apart, where the recipe asks: 2, 4 or 8")] = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,8 +63,12 @@ class RecipeOptions:
     num_samples: int | None = None  # of a recipe that is told how much to train on; None: what the recipe itself says
     seed: int = 0  # of a recipe that is run with several
     width: int | None = None  # of a member; None: the recipe's own
+    views: int = 1  # cameras of a member
+    frames: int = 2  # of each, 0.4 s apart
 
     def __post_init__(self) -> None:
+        if min(self.views, self.frames) < 1:
+            raise BadUsage(f"views is {self.views} and frames {self.frames}: at least one camera and one picture of it")
         if self.turn < 1:
             raise BadUsage(f"turn is {self.turn}: turns count from 1")
 

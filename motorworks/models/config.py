@@ -1,6 +1,6 @@
 """The family on one dial: every size from the student to 72B is one ModelConfig."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BACKBONES = ("llama-random", "smollm2-135m", "hf")
 EYES = ("own", "hf")
@@ -27,6 +27,10 @@ class ModelConfig:
     latents_per_frame: int = 8
     num_frames: int = 2
     frame_gap_steps: int = 4
+    older_latents: int = 0  # of a picture before today's that the decoder reads, the first ones; 0: as many as of today's
+    calibrated: bool = False  # the eye is told each picture's camera (models.rays)
+    num_views: int = 1  # cameras, the one that looks ahead first; sides need `calibrated`
+    side_latents: int = 8  # tokens a frame into which all sides together are read (models.sides), however many they are
     num_proposals: int = 6
     knot_times_s: tuple[float, ...] = (0.0, 0.2, 0.4, 0.7, 1.0, 1.5, 2.2, 3.2, 4.6, 6.3)  # denser early: only the start is driven
     # What the codecs of `tokens` deliver (a test keeps the two rooms in step):
@@ -37,6 +41,7 @@ class ModelConfig:
     num_thought: int = 16
     num_vocab: int = 75
     num_road: int = 49
+    num_camera: int = 16
     pad_id: int = 0
     begin_id: int = 1
     end_id: int = 2
@@ -69,6 +74,13 @@ class ModelConfig:
             raise ValueError(f"heads must divide dim, kv_heads must divide heads, vision_heads must divide vision_dim: {self}")
         if self.patch < 4 or self.patch & (self.patch - 1) or self.height_px % self.patch or self.width_px % self.patch:
             raise ValueError(f"patch {self.patch} must be a power of two from 4 up that divides {self.height_px}x{self.width_px}")
+        if min(self.num_frames, self.num_views, self.side_latents) < 1 or (self.num_views > 1 and not self.calibrated):
+            raise ValueError(
+                f"num_frames {self.num_frames}, num_views {self.num_views} and side_latents {self.side_latents} must be at least 1; a model of "
+                f"several views must be calibrated=True ({self.calibrated}): a side camera says nothing to one that knows not where it looks"
+            )
+        if not 0 <= self.older_latents <= self.latents_per_frame:
+            raise ValueError(f"older_latents {self.older_latents} must be in 0..{self.latents_per_frame}, the latents_per_frame")
         if len(self.knot_times_s) < 2 or list(self.knot_times_s) != sorted(set(self.knot_times_s)):
             raise ValueError(f"knot_times_s must be at least two increasing times: {self.knot_times_s}")
         if any(name not in ACTION_HEADS for name in self.action_heads) or len(set(self.action_heads)) < len(self.action_heads):
@@ -96,14 +108,26 @@ class ModelConfig:
         return self.height_px // self.patch, self.width_px // self.patch
 
     @property
+    def num_seen_tokens(self) -> int:
+        """Decoder positions of what is seen, all frames and views."""
+        today = (self.latents_per_frame, *([self.side_latents] if self.num_views > 1 else []))
+        return sum(today) + (self.num_frames - 1) * sum(min(num, self.older_latents or num) for num in today)
+
+    @property
     def num_plan_tokens(self) -> int:
         """Decoder positions up to and including ACT."""
-        return self.num_frames * self.latents_per_frame + 1 + self.num_instruction + 1
+        return self.num_seen_tokens + 1 + self.num_instruction + 1
 
     @property
     def num_full_tokens(self) -> int:
         """Decoder positions with the thought and the second ACT."""
         return self.num_plan_tokens + self.num_thought + 1
+
+
+def looking(config: ModelConfig, *, num_views: int = 1, num_frames: int = 2) -> ModelConfig:
+    """The member with more cameras and more history; of history beyond 0.4 s the decoder reads half as many tokens a picture."""
+    older = config.latents_per_frame // 2 if num_frames > 2 else config.older_latents
+    return replace(config, num_views=num_views, calibrated=config.calibrated or num_views > 1, num_frames=num_frames, older_latents=older)
 
 
 # dim, depth, heads, kv_heads, mlp_dim | vision_dim, vision_depth, vision_heads, vision_mlp_ratio, resampler_depth, latents_per_frame

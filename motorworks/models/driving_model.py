@@ -1,9 +1,10 @@
 """The driving model: what it sees, how it moves and where it is told to go, in one causal sequence.
 
-    [latents older][latents now][ego][instruction x8][ACT][thought x16][ACT again]
+    [latents older, sides][latents now, sides][ego][instruction x8][ACT][thought x16][ACT again]
 
 The fast plan is read at ACT and cannot see the thought; the reasoned plan is read at the second ACT and can.
-Legend: B batch, F frames, L latents, C latent channels, D width, T time, K proposals.
+What is seen comes as one axis of pictures: frames, oldest first, and in each its views, the one that looks ahead first.
+Legend: B batch, P pictures, F frames, L latents, S latents of the sides, C latent channels, D width, T time, K proposals.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from motorworks.models.action_head import ActionHead, Answer, KnotScale, Plan, S
 from motorworks.models.backbone import LlamaBackbone, Memory, first_tokens, load_smollm2
 from motorworks.models.config import ModelConfig
 from motorworks.models.heads import WorldHead, make_action_head
+from motorworks.models.sides import SideReader
 from motorworks.models.vision import Vision, stem_widths
 
 
@@ -28,9 +30,10 @@ class ModelInput:
 
     ego: Float[Tensor, "b ego"]
     instruction_ids: Int64[Tensor, "b 8"]
-    images_valid: Bool[Tensor, "b f"]
-    images: UInt8[Tensor, "b f 64 128 3"] | None = None
-    latents: Float[Tensor, "b f l c"] | None = None
+    images_valid: Bool[Tensor, "b p"]
+    images: UInt8[Tensor, "b p 64 128 3"] | None = None
+    cameras: Float[Tensor, "b p 16"] | None = None  # of the images, for a calibrated model
+    latents: Float[Tensor, "b p l c"] | None = None
     thought_ids: Int64[Tensor, "b 16"] | None = None  # None: the short sequence, no reasoned plan
     controls: Float[Tensor, "b 64 2"] | None = None  # None: the model's own best plan
     controls_valid: Bool[Tensor, "b 64"] | None = None  # None: the heads plan instead of being taught
@@ -40,7 +43,7 @@ class ModelInput:
 class ModelOutput:
     """Everything the losses may look at; the thought parts are None for the short sequence."""
 
-    latents: Float[Tensor, "b f l c"]  # with the learned "no image" where there is none
+    latents: Float[Tensor, "b p l c"]  # with the learned "no image" where there is none
     state: Float[Tensor, "b d"]  # at ACT
     controls: Float[Tensor, "b k 64 2"] | None  # of the head that drives; taught, tokens plan nothing and flow only of some
     logits: Float[Tensor, "b k"] | None
@@ -80,26 +83,43 @@ class DrivingModel(nn.Module):
             self.muse_MD = nn.Parameter(torch.randn(config.latent_thoughts, config.dim) * 0.2)
         if config.thought_gate:
             self.gate = nn.Linear(config.dim, 1)
+        if config.num_views > 1:
+            self.sides = SideReader(config)
+            self.frame_FSD = nn.Parameter(torch.randn(config.num_frames, config.side_latents, config.dim) * 0.02)
         if pretrained and config.backbone == "smollm2-135m":
             load_smollm2(self.backbone)
 
-    def see(self, images: UInt8[Tensor, "b 64 128 3"] | Float[Tensor, "b 64 128 3"]) -> Float[Tensor, "b l c"]:
-        """Latents of each image, values 0..255."""
-        return self.vision(images)
+    def see(
+        self, images: UInt8[Tensor, "b 64 128 3"] | Float[Tensor, "b 64 128 3"], cameras: Float[Tensor, "b 16"] | None = None
+    ) -> Float[Tensor, "b l c"]:
+        """Latents of each image, values 0..255; a calibrated model needs their cameras (tokens.camera)."""
+        return self.vision(images, cameras)
 
     def prefix(
         self,
-        latents_BFLC: Float[Tensor, "b f l c"],
-        latents_valid: Bool[Tensor, "b f"],
+        latents_BPLC: Float[Tensor, "b p l c"],
+        latents_valid: Bool[Tensor, "b p"],
         ego: Float[Tensor, "b ego"],
         instruction_ids: Int64[Tensor, "b 8"],
-    ) -> tuple[Float[Tensor, "b token d"], Float[Tensor, "b f l c"]]:
+    ) -> tuple[Float[Tensor, "b token d"], Float[Tensor, "b p l c"]]:
         """Embeddings up to ACT, and the latents with "no image" filled in."""
-        latents_BFLC = torch.where(latents_valid[:, :, None, None], latents_BFLC, self.no_image_FLC.to(latents_BFLC.dtype))
-        seen = (self.project(latents_BFLC) + self.frame_FLD).flatten(1, 2)
+        nothing_PLC = self.no_image_FLC.repeat_interleave(self.config.num_views, dim=0)
+        latents_BPLC = torch.where(latents_valid[:, :, None, None], latents_BPLC, nothing_PLC.to(latents_BPLC.dtype))
         moved = self.ego(ego)[:, None]
         act = self.act_2D[:1].expand(ego.shape[0], 1, -1)
-        return torch.cat([seen, moved, self.word(instruction_ids), act], dim=1), latents_BFLC
+        return torch.cat([self._seen(latents_BPLC), moved, self.word(instruction_ids), act], dim=1), latents_BPLC
+
+    def _seen(self, latents_BPLC: Float[Tensor, "b p l c"]) -> Float[Tensor, "b token d"]:
+        """What the decoder reads of all pictures, frame after frame; of older ones less, where the config says so."""
+        views, keep = self.config.num_views, self.config.older_latents
+        parts = [self.project(latents_BPLC[:, ::views]) + self.frame_FLD]
+        if views > 1:
+            sides = latents_BPLC.unflatten(1, (-1, views))[:, :, 1:].flatten(2, 3)
+            parts.append(self.project(self.sides(sides.flatten(0, 1)).unflatten(0, sides.shape[:2])) + self.frame_FSD)
+        if not keep:
+            return torch.cat(parts, dim=2).flatten(1, 2)
+        older = torch.cat([part[:, :-1, :keep] for part in parts], dim=2).flatten(1, 2)
+        return torch.cat([older, *(part[:, -1] for part in parts)], dim=1)
 
     @property
     def action_heads(self) -> dict[str, ActionHead]:
@@ -112,8 +132,8 @@ class DrivingModel(nn.Module):
 
     def plan_from_latents(
         self,
-        latents: Float[Tensor, "b f l c"],
-        latents_valid: Bool[Tensor, "b f"],
+        latents: Float[Tensor, "b p l c"],
+        latents_valid: Bool[Tensor, "b p"],
         ego: Float[Tensor, "b ego"],
         instruction_ids: Int64[Tensor, "b 8"],
     ) -> Plan:
@@ -124,8 +144,8 @@ class DrivingModel(nn.Module):
 
     def think(
         self,
-        latents: Float[Tensor, "b f l c"],
-        latents_valid: Bool[Tensor, "b f"],
+        latents: Float[Tensor, "b p l c"],
+        latents_valid: Bool[Tensor, "b p"],
         ego: Float[Tensor, "b ego"],
         instruction_ids: Int64[Tensor, "b 8"],
         thought_ids: Int64[Tensor, "b 16"],
@@ -137,8 +157,8 @@ class DrivingModel(nn.Module):
 
     def foresee(
         self,
-        latents: Float[Tensor, "b f l c"],
-        latents_valid: Bool[Tensor, "b f"],
+        latents: Float[Tensor, "b p l c"],
+        latents_valid: Bool[Tensor, "b p"],
         ego: Float[Tensor, "b ego"],
         instruction_ids: Int64[Tensor, "b 8"],
     ) -> Float[Tensor, "b l c"]:
@@ -151,7 +171,8 @@ class DrivingModel(nn.Module):
         if latents is None:
             if batch.images is None:
                 raise ValueError("ModelInput needs images or latents")
-            latents = self.see(batch.images.flatten(0, 1)).unflatten(0, batch.images.shape[:2])
+            cameras = None if batch.cameras is None else batch.cameras.flatten(0, 1)
+            latents = self.see(batch.images.flatten(0, 1), cameras).unflatten(0, batch.images.shape[:2])
         embeds, latents = self.prefix(latents, batch.images_valid, batch.ego, batch.instruction_ids)
         num_plan = embeds.shape[1]
         if batch.thought_ids is not None:
@@ -163,7 +184,7 @@ class DrivingModel(nn.Module):
         answers = self._answer(hidden[:, :num_plan], first_tokens(memory, num_plan), batch)
         plan = answers[self.config.action_head]
         driven = batch.controls if batch.controls is not None else best_proposal(plan.controls, plan.logits)
-        ahead = self.world.look_ahead(latents[:, -1], state, driven)
+        ahead = self.world.look_ahead(latents[:, -self.config.num_views], state, driven)  # what the camera ahead will see
         out = {"latents": latents, "state": state, "controls": plan.controls, "logits": plan.logits, "answers": answers}
         out |= {"next_latents": ahead[:, 0], "later_latents": ahead[:, 1:], "road": self.road(state)}
         if batch.thought_ids is not None:
@@ -207,7 +228,7 @@ def num_params(config: ModelConfig) -> int:
 
 
 def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -> float:
-    """Causal model FLOP of one training sample: forward + backward of today's image and the sequence, forward of the other images."""
+    """Causal model FLOP of one training sample: forward + backward of today's images and the sequence, forward of the other images."""
     dim, patches = config.vision_dim, config.grid[0] * config.grid[1]
     layer = (4 + 2 * config.vision_mlp_ratio) * dim * dim  # query + key_value + out = 4 d^2, the MLP 2 r d^2
     widths, pixels = stem_widths(config.patch, dim), config.height_px * config.width_px
@@ -221,4 +242,9 @@ def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -
     block = config.dim * config.dim * 2 + 2 * config.dim * head_dim * config.kv_heads + 3 * config.dim * config.mlp_dim
     words = config.depth * (tokens * block + tokens * tokens * config.dim)  # causal attention: half of 2 T^2 d
     words += config.num_frames * queries * dim * config.dim
-    return 2 * (3 * (eye + words) + eye * (config.num_frames - 1 + (1 if world else 0)))
+    if config.num_views > 1:
+        sides, around = config.side_latents, (config.num_views - 1) * queries
+        words += config.num_frames * (sides * (2 + 2 * config.vision_mlp_ratio) * dim * dim + around * 2 * dim * dim + 2 * sides * around * dim)
+        words += config.num_frames * sides * dim * config.dim
+    views = config.num_views
+    return 2 * (3 * (views * eye + words) + eye * (views * (config.num_frames - 1) + (1 if world else 0)))

@@ -26,8 +26,8 @@ class PlanGraph(nn.Module):
 
     def forward(
         self,
-        latents: Float[Tensor, "b f l c"],
-        latents_valid: Bool[Tensor, "b f"],
+        latents: Float[Tensor, "b p l c"],
+        latents_valid: Bool[Tensor, "b p"],
         ego: Float[Tensor, "b ego"],
         instruction_ids: Int64[Tensor, "b 8"],
     ) -> tuple[Float[Tensor, "b k 64 2"], Float[Tensor, "b k"]]:
@@ -43,8 +43,8 @@ class ThinkGraph(nn.Module):
 
     def forward(
         self,
-        latents: Float[Tensor, "b f l c"],
-        latents_valid: Bool[Tensor, "b f"],
+        latents: Float[Tensor, "b p l c"],
+        latents_valid: Bool[Tensor, "b p"],
         ego: Float[Tensor, "b ego"],
         instruction_ids: Int64[Tensor, "b 8"],
         thought_ids: Int64[Tensor, "b 16"],

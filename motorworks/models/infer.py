@@ -21,17 +21,18 @@ class TorchInfer:
         self.reasoner = Reasoner(model, mode=thinking, adaptive=adaptive)
         self.num_frames = model.config.num_frames
         self.frame_gap_steps = model.config.frame_gap_steps
+        self.num_views = model.config.num_views
 
     @torch.inference_mode()
-    def see(self, images: UInt8[Array, "batch 64 128 3"]) -> Float[Array, "batch latent channel"]:
-        """Latents of each image."""
-        return _numpy(self.model.see(self._tensor(images)))
+    def see(self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None) -> Float[Array, "batch latent channel"]:
+        """Latents of each image; a model that is not calibrated does not look at the cameras."""
+        return _numpy(self.model.see(self._tensor(images), None if cameras is None else self._tensor(cameras)))
 
     @torch.inference_mode()
     def plan(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
     ) -> tuple[Float[Array, "batch proposal 64 2"], Float[Array, "batch proposal"]]:
@@ -42,8 +43,8 @@ class TorchInfer:
     @torch.inference_mode()
     def think(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
         thought_ids: Int64[Array, "batch 16"],
@@ -54,8 +55,8 @@ class TorchInfer:
     @torch.inference_mode()
     def foresee(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
     ) -> Float[Array, "batch latent channel"]:

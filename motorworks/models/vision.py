@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel
 
 from motorworks.models.config import ModelConfig
+from motorworks.models.rays import RayEmbedding
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -53,6 +54,13 @@ class Block(nn.Module):
             context_BMD = self.norm_context(context_BMD)
         x_BND = x_BND + self.attention(self.norm_attention(x_BND), context_BMD)
         return x_BND + self.mlp(self.norm_mlp(x_BND))
+
+
+@torch.no_grad()
+def sharpen(block: Block) -> None:
+    """Sharp from the start: a query that averages all it may look at tells no left from right."""
+    block.attention.query.weight *= 3
+    block.attention.key_value.weight[: block.attention.query.in_features] *= 3
 
 
 class Stem(nn.Module):
@@ -130,21 +138,26 @@ class Vision(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, heads, ratio) for _ in range(config.vision_depth if self.tower is None else 0))
         self.queries_LD = nn.Parameter(torch.randn(config.latents_per_frame, dim) * 0.02)
         self.resampler = nn.ModuleList(Block(dim, heads, ratio, cross=True) for _ in range(config.resampler_depth))
-        with torch.no_grad():  # sharp from the start: a query that averages the whole image tells no left from right
-            for block in self.resampler:
-                block.attention.query.weight *= 3
-                block.attention.key_value.weight[:dim] *= 3
+        for block in self.resampler:
+            sharpen(block)
         # Standardised over images, not within one: what all images share carries nothing, and left in it soon drowns what
         # differs (the network learns to ignore its eye). Unit size also keeps the world loss from being won by shrinking.
         self.norm_out = LatentNorm(config.latents_per_frame * dim, affine=False, momentum=0.1)
+        self.rays = RayEmbedding(config, rows, columns) if config.calibrated else None
 
-    def forward(self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"]) -> Float[Tensor, "b l d"]:
-        """Latents of 64x128 RGB images with values 0..255."""
+    def forward(
+        self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"], cameras: Float[Tensor, "b 16"] | None = None
+    ) -> Float[Tensor, "b l d"]:
+        """Latents of 64x128 RGB images with values 0..255; a calibrated eye needs the camera of each (tokens.camera, zeros: unknown)."""
         if self.tower is None:
             pixels = (images.to(self.position_ND.dtype) / 127.5).sub_(1)
             x_BND = self.stem(pixels.permute(0, 3, 1, 2)) + self.position_ND
         else:
             x_BND = self.read_tower(self.tower(images)) + self.position_ND
+        if self.rays is not None:
+            if cameras is None:
+                raise ValueError("a calibrated model needs the camera of each image: see(images, cameras), rows of tokens.camera.CameraCodec")
+            x_BND = x_BND + self.rays(cameras.to(x_BND.dtype))
         for block in self.blocks:
             x_BND = block(x_BND)
         latents_BLD = self.queries_LD.expand(x_BND.shape[0], -1, -1)

@@ -8,19 +8,21 @@ from motorworks.geometry.array import Array
 
 
 class Infer(Protocol):
-    """Numpy in, numpy out, batch first. `latents` are what one camera image became; axis 1 is (older, now)."""
+    """Numpy in, numpy out, batch first. `latents` are what camera pictures became: frames, oldest first, and in each its views, the one that
+    looks ahead first."""
 
-    num_frames: int  # images a plan looks at
+    num_frames: int  # moments a plan looks at
     frame_gap_steps: int  # 10 Hz steps between them
+    num_views: int  # cameras at each
 
-    def see(self, images: UInt8[Array, "batch 64 128 3"]) -> Float[Array, "batch latent channel"]:
-        """Latents of each image; remembered by the policy, so every image is seen once."""
+    def see(self, images: UInt8[Array, "batch 64 128 3"], cameras: Float[Array, "batch 16"] | None = None) -> Float[Array, "batch latent channel"]:
+        """Latents of each image; remembered by the policy, so every image is seen once. `cameras` (tokens.camera) for a model that asks."""
         ...
 
     def plan(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
     ) -> tuple[Float[Array, "batch proposal 64 2"], Float[Array, "batch proposal"]]:
@@ -29,8 +31,8 @@ class Infer(Protocol):
 
     def think(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
         thought_ids: Int64[Array, "batch 16"],
@@ -40,8 +42,8 @@ class Infer(Protocol):
 
     def foresee(
         self,
-        latents: Float[Array, "batch frame latent channel"],
-        latents_valid: Bool[Array, "batch frame"],
+        latents: Float[Array, "batch picture latent channel"],
+        latents_valid: Bool[Array, "batch picture"],
         ego: Float[Array, "batch ego"],
         instruction_ids: Int64[Array, "batch 8"],
     ) -> Float[Array, "batch latent channel"]:

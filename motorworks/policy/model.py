@@ -12,6 +12,7 @@ from motorworks.datatypes.trajectory import Plan
 from motorworks.geometry.array import Array
 from motorworks.policy.infer import Infer
 from motorworks.tokens.action import ActionCodec
+from motorworks.tokens.camera import NUM_CAMERA, CameraCodec
 from motorworks.tokens.ego import EgoCodec
 from motorworks.tokens.image import HEIGHT_PX, WIDTH_PX, ImageCodec
 from motorworks.tokens.text import BEGIN_ID, END_ID, NUM_THOUGHT, PAD_ID, TextCodec
@@ -21,8 +22,8 @@ from motorworks.tokens.text import BEGIN_ID, END_ID, NUM_THOUGHT, PAD_ID, TextCo
 class ModelInputs:
     """What one `Infer.plan` call was given; kept for training on the policy's own drives and for surprise."""
 
-    latents: Float[Array, "batch 2 latent channel"]
-    latents_valid: Bool[Array, "batch 2"]
+    latents: Float[Array, "batch picture latent channel"]
+    latents_valid: Bool[Array, "batch picture"]
     ego: Float[Array, "batch ego"]
     instruction_ids: Int64[Array, "batch 8"]
 
@@ -40,13 +41,12 @@ class ModelPolicy:
             raise ValueError(f"think_every {think_every} must not be negative; 0 switches thinking off")
         if stride_steps < 1 or infer.frame_gap_steps % stride_steps:
             raise ValueError(f"stride_steps {stride_steps} must divide the {infer.frame_gap_steps} steps between the model's frames")
-        if infer.num_frames != 2:
-            raise ValueError(f"the policy remembers (older, now), the model wants {infer.num_frames} frames")
         self.name, self.infer, self.body, self.think_every, self.stride_steps = name, infer, body, think_every, stride_steps
         self.last_inputs: ModelInputs | None = None
         self._image, self._text, self._ego, self._action = ImageCodec(), TextCodec(), EgoCodec(), ActionCodec(body=body)
-        self._latents: Float[Array, "age batch latent channel"] | None = None  # newest first
-        self._valid: Bool[Array, "age batch"] | None = None
+        self._camera = CameraCodec(image=self._image)
+        self._latents: Float[Array, "age batch view latent channel"] | None = None  # newest first
+        self._valid: Bool[Array, "age batch view"] | None = None
         self._age: Int64[Array, " batch"] | None = None  # steps since the episode began
         self._acts = 0
         self._subject: ModelInputs | None = None  # what the current thought is about
@@ -73,22 +73,42 @@ class ModelPolicy:
 
     def _remember(self, observation: Observation) -> ModelInputs:
         num, gap = len(observation.speed_mps), self.infer.frame_gap_steps // self.stride_steps
-        if observation.frames is not None:
-            now = self.infer.see(self._image.encode(observation.frames))
-        elif self._latents is not None and self._latents.shape[1] == num:
-            now = np.zeros_like(self._latents[0])
-        else:  # camera off from the start: one black image tells how large latents are
-            now = np.repeat(np.zeros_like(self.infer.see(np.zeros((1, HEIGHT_PX, WIDTH_PX, 3), np.uint8))), num, axis=0)
+        now, valid = self._see(observation)
         if self._latents is None or self._valid is None or self._latents.shape[1] != num:
-            self._latents, self._valid = np.zeros((gap + 1, *now.shape), np.float32), np.zeros((gap + 1, num), bool)
+            ages = gap * (self.infer.num_frames - 1) + 1
+            self._latents, self._valid = np.zeros((ages, *now.shape), np.float32), np.zeros((ages, *valid.shape), bool)
         self._latents = np.concatenate([now[None], self._latents[:-1]])
-        self._valid = np.concatenate([np.full((1, num), observation.frames is not None), self._valid[:-1] & ~observation.first])
+        self._valid = np.concatenate([valid[None], self._valid[:-1] & ~observation.first[:, None]])
+        oldest_first = slice(None, None, -gap)
         return ModelInputs(
-            latents=np.stack([self._latents[gap], self._latents[0]], axis=1),
-            latents_valid=np.stack([self._valid[gap], self._valid[0]], axis=1),
+            latents=np.concatenate(list(self._latents[oldest_first]), axis=1),
+            latents_valid=np.concatenate(list(self._valid[oldest_first]), axis=1),
             ego=self._encode_ego(observation),
             instruction_ids=self._text.encode_instruction(observation.instructions),
         )
+
+    def _see(self, observation: Observation) -> tuple[Float[Array, "batch view latent channel"], Bool[Array, "batch view"]]:
+        """Latents of the first cameras of the rig, as many as the model has views, and which of them gave a picture."""
+        num, views = len(observation.speed_mps), self.infer.num_views
+        front = None if observation.frames is None else observation.frames[:, None]
+        frames = front if views == 1 or observation.rig_frames is None else observation.rig_frames
+        images, valid = np.zeros((num, views, HEIGHT_PX, WIDTH_PX, 3), np.uint8), np.zeros((num, views), bool)
+        if frames is not None:
+            given = min(views, frames.shape[1])
+            images[:, :given] = self._image.encode(frames[:, :given])
+            valid[:, :given] = True if observation.rig_valid is None else observation.rig_valid[:, :given]
+        cameras = np.zeros((num, views, NUM_CAMERA), np.float32)
+        known = self._camera.encode(observation.cameras[:views])
+        cameras[:, : len(known)] = known
+        if valid.any():
+            seen = self.infer.see(images[valid], cameras[valid])
+            now = np.zeros((num, views, *seen.shape[1:]), np.float32)
+            now[valid] = seen
+        elif self._latents is not None:
+            now = np.zeros((num, *self._latents.shape[2:]), np.float32)
+        else:  # cameras off from the start: one black image tells how large latents are
+            now = np.zeros((num, views, *self.infer.see(images[:1, 0], cameras[:1, 0]).shape[1:]), np.float32)
+        return now, valid
 
     def _encode_ego(self, observation: Observation) -> Float[Array, "batch ego"]:
         ego = self._ego.encode(observation.speed_mps, observation.yaw_rate_radps, observation.past_poses_rig, self.body.name)

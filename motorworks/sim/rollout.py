@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.observation import Observation
+from motorworks.datatypes.rig import Camera
 from motorworks.datatypes.rollout import Rollout
 from motorworks.datatypes.scenario import Scenario
 from motorworks.datatypes.thought import Thought
@@ -48,14 +50,28 @@ class _Tape:
     plans: list[tuple[Array, Array]] = field(default_factory=list)
     thoughts: list[Thought | None] = field(default_factory=list)
     instructions: list[str] = field(default_factory=list)
-    frames: list[Array] = field(default_factory=list)
+    frames: list[Array] = field(default_factory=list)  # of one camera, or of a rig in its order
+    cameras: list[Camera] = field(default_factory=list)  # of a rig
 
     def record(self, env: int, snapshot: Snapshot, observation: Observation, *, frame: bool) -> None:
         for name, rows in self.rows.items():
             rows.append(np.array(getattr(snapshot, name)[env]))
         self.instructions.append(observation.instructions[env])
-        if frame and observation.frames is not None:
+        if frame and observation.rig_frames is not None:
+            self.frames.append(observation.rig_frames[env].copy())
+            self.cameras[:] = observation.cameras
+        elif frame and observation.frames is not None:
             self.frames.append(observation.frames[env].copy())
+
+    def pictures(self) -> dict[str, Any]:
+        """Of the camera that looks ahead, and of the others by name."""
+        if not self.frames:
+            return {}
+        frames = np.stack(self.frames)
+        if frames.ndim == 4:
+            return {"frames": frames}
+        sides = {camera.name: frames[:, place] for place, camera in enumerate(self.cameras[1:], start=1)}
+        return {"frames": frames[:, 0], "side_frames": sides, "cameras": tuple(self.cameras)}
 
     def record_plan(self, env: int, plan: Plan, *, trajectory: bool) -> None:
         if trajectory:
@@ -94,7 +110,7 @@ def _finish(tape: _Tape, env: int, policy: Policy, step: WorldStep, snapshot: Sn
         plans=plans,
         thoughts=thoughts if any(thoughts) else None,
         instructions=tuple(tape.instructions),
-        frames=np.stack(tape.frames) if tape.frames else None,
+        **tape.pictures(),
         **floats,
     )
 
@@ -197,6 +213,8 @@ def clip_from_rollout(rollout: Rollout, thoughts: tuple[Thought | None, ...] | N
         licence="CC0-1.0 (generated)",
         timestamp_us=np.arange(num, dtype=np.int64) * STEP_US,
         frames=rollout.frames,
+        side_frames=rollout.side_frames,
+        cameras=rollout.cameras,
         motion=Motion(
             kind="simulated",
             poses_world=rollout.ego_world,

@@ -253,6 +253,7 @@ class Town:
         return Observation(
             frames=None if frames is None else frames[:, 0].copy(),
             rig_frames=None if frames is None or len(self.rig.cameras) == 1 else frames.copy(),
+            cameras=self.rig.cameras,
             speed_mps=speed,
             yaw_rate_radps=(self._chassis.speed * self._chassis.curvature + noise[:, 1]).astype(np.float32),
             past_poses_rig=past.astype(np.float32),

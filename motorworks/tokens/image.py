@@ -39,11 +39,14 @@ class ImageCodec:
             out[index] = np.asarray(image.reduce(2) if half else image.resize((self.width_px, self.height_px), Image.Resampling.BOX))
         return out.reshape(*cropped.shape[:-3], self.height_px, self.width_px, 3)
 
+    def crop_px(self, height_px: int, width_px: int) -> tuple[int, int, int, int]:
+        """Top, left, height and width of the part of a picture that is kept."""
+        if height_px * self.width_px >= width_px * self.height_px:  # too tall: drop the top
+            keep = max(1, round(width_px * self.height_px / self.width_px))
+            return height_px - keep, 0, keep, width_px
+        keep = max(1, round(height_px * self.width_px / self.height_px))  # too wide: drop both sides
+        return 0, (width_px - keep) // 2, height_px, keep
+
     def _crop(self, frames: UInt8[Array, "*batch height width 3"]) -> UInt8[Array, "*batch crop_height crop_width 3"]:
-        height, width = frames.shape[-3:-1]
-        if height * self.width_px >= width * self.height_px:  # too tall: drop the top
-            keep = max(1, round(width * self.height_px / self.width_px))
-            return frames[..., height - keep :, :, :]
-        keep = max(1, round(height * self.width_px / self.height_px))  # too wide: drop both sides
-        left = (width - keep) // 2
-        return frames[..., left : left + keep, :]
+        top, left, height, width = self.crop_px(*frames.shape[-3:-1])
+        return frames[..., top : top + height, left : left + width, :]

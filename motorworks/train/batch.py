@@ -10,6 +10,7 @@ from torch import Tensor
 
 from motorworks.geometry.array import Array
 from motorworks.models.driving_model import DrivingModel, ModelInput
+from motorworks.tokens.camera import NUM_CAMERA
 from motorworks.tokens.ego import EgoCodec
 from motorworks.train.fit_config import Jitter
 from motorworks.train.samples import Samples
@@ -19,10 +20,10 @@ NO_JITTER = Jitter(ego_history_dropout_frac=0, image_dropout_frac=0, brightness_
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Tensors of one step. `images` holds only frames that exist; `image_row`/`next_row` say whose they are (-1: none)."""
+    """Tensors of one step. `images` holds only pictures that exist, today's first; `image_row`/`next_row` say whose they are (-1: none)."""
 
     images: UInt8[Tensor, "image 64 128 3"]
-    image_row: Int64[Tensor, "b 2"]
+    image_row: Int64[Tensor, "b frame view"]
     next_row: Int64[Tensor, " b"]
     gain: Float[Tensor, " image"]
     offset: Float[Tensor, " image"]
@@ -35,6 +36,7 @@ class Batch:
     curvature_scale_per_m: Float[Tensor, " b"]
     distance_scale_m: Float[Tensor, " b"]
     road: Float[Tensor, "b road"]  # NaN where nobody knows
+    cameras: Float[Tensor, "image 16"] | None = None  # tokens.camera
     later_row: Int64[Tensor, "b later"] | None = None  # further ahead, for a model with foresight_horizons above 1
     next_latents: Float[Tensor, "b l c"] | None = None  # targets: what `look` saw ahead
     later_latents: Float[Tensor, "b later l c"] | None = None
@@ -97,29 +99,34 @@ def gather(
 ) -> Batch:
     """The rows as tensors on the CPU; with the frame ahead unless `world` is false, and `num_later` frames further ahead. With `mine`, only
     these of them: what is random was drawn for all, so that rows are the same whoever gathers them."""
-    num = len(index)
-    dropped = (generator.random((num, 2)) < jitter.image_dropout_frac)[mine]
+    (frames, views), num = samples.frame_index.shape[1:], len(index)
+    pictures = frames * views
+    dropped = (generator.random((num, pictures)) < jitter.image_dropout_frac)[mine]
     lit = generator.uniform(-1, 1, (2, num)).astype(np.float32)[:, mine]
     forget = (generator.random(num) < jitter.ego_history_dropout_frac)[mine]
     index = index[mine]
     ahead = [samples.next_frame_index[index][:, None], samples.later_frame_index[index][:, :num_later]]
-    wanted = np.concatenate([samples.frame_index[index], *ahead], axis=1)  # older, now, next, later
-    wanted[:, :2][dropped] = -1
+    wanted = np.concatenate([samples.frame_index[index].reshape(len(index), pictures), *ahead], axis=1)  # older, now, next, later
+    wanted[:, :pictures][dropped] = -1
     if not world:
-        wanted[:, 2:] = -1
+        wanted[:, pictures:] = -1
     # today's images first: they are the ones a gradient flows into
-    order = wanted[:, [1, 0, *range(2, 3 + num_later)]].T.ravel()
+    columns = np.concatenate([np.roll(np.arange(pictures), views), np.arange(pictures, pictures + 1 + num_later)])
+    order = wanted[:, columns].T.ravel()
     exists = order >= 0
-    row = np.where(exists, np.cumsum(exists) - 1, -1).reshape(3 + num_later, len(index))
-    light = np.tile(lit, (1, 3 + num_later))[:, exists]  # a sample's frames share their light
+    row = np.empty((len(columns), len(index)), np.int64)
+    row[columns] = np.where(exists, np.cumsum(exists) - 1, -1).reshape(len(columns), len(index))
+    light = np.tile(lit, (1, len(columns)))[:, exists]  # a sample's frames share their light
+    view = np.where(columns < pictures, columns % views, 0)
     gain = 1 + jitter.contrast_frac * light[0]
     ego = samples.ego[index]
     ego[forget] = EgoCodec().without_history(ego[forget])
     return Batch(
         images=torch.from_numpy(samples.frames[order[exists]]),
-        image_row=torch.from_numpy(np.stack([row[1], row[0]], axis=1)),
-        next_row=torch.from_numpy(row[2].copy()),
-        later_row=torch.from_numpy(row[3:].T.copy()),
+        cameras=torch.from_numpy(samples.cameras[index].transpose(1, 0, 2)[view].reshape(-1, NUM_CAMERA)[exists]),
+        image_row=torch.from_numpy(row[:pictures].T.copy().reshape(-1, frames, views)),  # laid out as it is: bits depend on it
+        next_row=torch.from_numpy(row[pictures].copy()),
+        later_row=torch.from_numpy(row[pictures + 1 :].T.copy()),
         gain=torch.from_numpy(gain),
         offset=torch.from_numpy(127.5 * (1 - gain) + 127.5 * jitter.brightness_frac * light[1]),
         ego=torch.from_numpy(ego),
@@ -140,24 +147,29 @@ def gather(
 
 
 def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False) -> tuple[ModelInput, Float[Tensor, "b ahead l c"]]:
-    """The model's input, and the latents of the frame ahead and those after it. Only today's image gets a gradient: at run time the older
-    one is a memory too, and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too:
+    """The model's input, and the latents of the frame ahead and those after it. Only today's images get a gradient: at run time the older
+    ones are a memory too, and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too:
     other ranks may have one, and all must call it alike."""
-    num_now = int((batch.image_row[:, 1] >= 0).sum())
+    num_now, cameras = int((batch.image_row[:, -1] >= 0).sum()), batch.cameras
+    if cameras is None:
+        raise ValueError("a batch to look at needs cameras: zeros where they are unknown")
     images = batch.images.float()
     if bool((batch.gain != 1).any()) or bool((batch.offset != 0).any()):
         images.mul_(batch.gain[:, None, None, None]).add_(batch.offset[:, None, None, None]).clamp_(0, 255)  # in place: 18 times faster
     config = model.config
+    if batch.image_row.shape[1:] != (config.num_frames, config.num_views):
+        frames, views = batch.image_row.shape[1:]
+        raise ValueError(f"the model looks at {config.num_frames} frames of {config.num_views} cameras, the batch holds {frames} of {views}")
     pool = [torch.zeros(1, config.latents_per_frame, config.vision_dim, device=batch.ego.device)]  # row -1 wraps to this one, appended last
     if num_now or even_if_blind:
-        pool.insert(0, model.see(images[:num_now]).float())
+        pool.insert(0, model.see(images[:num_now], cameras[:num_now]).float())
     if len(images) > num_now or even_if_blind:
         with torch.no_grad():
-            pool.insert(-1, model.see(images[num_now:]).float())
+            pool.insert(-1, model.see(images[num_now:], cameras[num_now:]).float())
     latents = torch.cat(pool)
     inputs = ModelInput(
-        latents=latents[batch.image_row],
-        images_valid=batch.image_row >= 0,
+        latents=latents[batch.image_row.flatten(1)],
+        images_valid=(batch.image_row >= 0).flatten(1),
         ego=batch.ego,
         instruction_ids=batch.instruction_ids,
         thought_ids=batch.thought_ids if thought else None,

@@ -18,6 +18,7 @@ def best_controls(model: DrivingModel, samples: Samples, *, threads: int | None 
     if threads is not None:
         torch.set_num_threads(threads)
     model.eval()
+    samples = samples.seen_as(num_frames=model.config.num_frames, num_views=model.config.num_views)
     rows, generator = [], np.random.default_rng(0)
     for start in range(0, len(samples), batch_size):
         batch = gather(samples, np.arange(start, min(start + batch_size, len(samples))), NO_JITTER, generator, world=False)
@@ -35,6 +36,7 @@ def action_loss(
     if threads is not None:
         torch.set_num_threads(threads)
     model.eval()
+    samples = samples.seen_as(num_frames=model.config.num_frames, num_views=model.config.num_views)
     loss, generator = ActionLoss(), np.random.default_rng(0)
     means = []
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
@@ -56,7 +58,7 @@ def surprise(model: DrivingModel, clip: Clip, *, threads: int | None = None, bat
     if threads is not None:
         torch.set_num_threads(threads)
     model.eval()
-    samples = samples_from_clip(clip, stride=1)
+    samples = samples_from_clip(clip, stride=1, num_frames=model.config.num_frames, num_views=model.config.num_views)
     out = np.full(len(clip.timestamp_us), np.nan)
     generator = np.random.default_rng(0)
     for start in range(0, len(samples), batch_size):
@@ -64,6 +66,6 @@ def surprise(model: DrivingModel, clip: Clip, *, threads: int | None = None, bat
         batch = gather(samples, rows, NO_JITTER, generator)
         inputs, ahead = look(model, batch, thought=False)
         error = latent_error(model(inputs).next_latents, ahead[:, 0]).numpy()
-        known = (samples.next_frame_index[rows] >= 0) & (samples.frame_index[rows, 1] >= 0)
+        known = (samples.next_frame_index[rows] >= 0) & (samples.frame_index[rows, -1, 0] >= 0)
         out[samples.step[rows][known] + FORESIGHT_STEPS] = error[known]
     return out

@@ -75,7 +75,9 @@ def fit(
     measure_controls(model, samples)
     trained = model if ranks.mesh is None else copy.deepcopy(model)  # cut in place; the whole one is filled again at the end
     learner = Learner(trained, config, ranks, device, extra_losses)
-    source = InMemory(samples) if isinstance(samples, Samples) else samples
+    source = samples
+    if isinstance(samples, Samples):
+        source = InMemory(samples.seen_as(num_frames=model.config.num_frames, num_views=model.config.num_views))
     kept = None if snapshots is None else Snapshots(snapshots, ranks, run=_digest(model, config, source), say=_say)
     run = _Run(learner, config, ranks, kept, clock, on_progress if ranks.rank == 0 else None)
     run.resume()
@@ -227,7 +229,7 @@ def _digest(model: DrivingModel, config: FitConfig, source: Source) -> str:
 def _result(model: DrivingModel, config: FitConfig, course: Course, seconds: dict[str, float]) -> FitResult:
     world, member = config.losses.world > 0, model.config
     thinks_frac = len(range(0, config.steps, config.think_every)) / config.steps if thinks(config.losses) else 0.0
-    images = (member.num_frames + world) * member.grid[0] * member.grid[1]
+    images = (member.num_frames * member.num_views + world) * member.grid[0] * member.grid[1]
     tokens = images + thinks_frac * member.num_full_tokens + (1 - thinks_frac) * member.num_plan_tokens
     flops = thinks_frac * train_flops_per_sample(member, thought=True, world=world)
     flops += (1 - thinks_frac) * train_flops_per_sample(member, thought=False, world=world)

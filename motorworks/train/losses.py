@@ -118,7 +118,7 @@ class WorldLoss:
         return loss, parts
 
     def _of(self, foreseen: Float[Tensor, "b l c"], seen: Float[Tensor, "b l c"], row: Tensor, batch: Batch) -> Float[Tensor, ""]:
-        counted = ((row >= 0) & (batch.image_row[:, 1] >= 0)).float()
+        counted = ((row >= 0) & (batch.image_row[:, -1, 0] >= 0)).float()
         return (latent_error(foreseen, seen) * counted).sum() / counted.sum().clamp(min=1)
 
 

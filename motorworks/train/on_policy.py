@@ -14,8 +14,8 @@ from motorworks.train.samples import FORESIGHT_STEPS, FRAME_GAP_STEPS, NUM_LATER
 TURN_STEPS = 20
 
 
-def samples_from_on_policy(data: OnPolicy, *, body: Body = CAR) -> Samples:
-    """A sample of every row and environment. The older frame needs a stride that divides its age (4 steps); where the stride does not divide
+def samples_from_on_policy(data: OnPolicy, *, body: Body = CAR, num_frames: int = 2) -> Samples:
+    """A sample of every row and environment. Older frames need a stride that divides the gap between them (4 steps); where it does not divide
     the foresight (5 steps), nothing is foreseen."""
     if FRAME_GAP_STEPS % data.stride_steps:
         raise ValueError(f"stride_steps {data.stride_steps} must divide {FRAME_GAP_STEPS}: the model's older frame would be missing")
@@ -23,14 +23,15 @@ def samples_from_on_policy(data: OnPolicy, *, body: Body = CAR) -> Samples:
     num_rows, num_envs = age.shape
     t, b = (grid.ravel() for grid in np.meshgrid(np.arange(num_rows), np.arange(num_envs), indexing="ij"))
     back = FRAME_GAP_STEPS // data.stride_steps
-    older = np.where((age[t, b] >= FRAME_GAP_STEPS) & (t >= back), (t - back) * num_envs + b, -1)
+    ago = np.arange(num_frames)[::-1]  # in frames
+    lived = (age[t, b][:, None] >= ago * FRAME_GAP_STEPS) & (t[:, None] >= ago * back)
     codec = EgoCodec()
     ego = codec.encode(data.speed_mps[t, b], data.yaw_rate_radps[t, b], data.past_poses_rig[t, b], body.name)
     early = age[t, b] < NUM_PAST_POSES  # as in driving: a past that was not lived is unknown
     ego[early] = codec.without_history(ego[early])
     return samples_from_arrays(
         images=data.images.reshape(-1, *data.images.shape[2:]),
-        frame_index=np.stack([older, t * num_envs + b], axis=1),
+        frame_index=np.where(lived, (t[:, None] - ago * back) * num_envs + b[:, None], -1),
         next_frame_index=_foreseen(data, FORESIGHT_STEPS)[t, b],
         later_frame_index=np.stack([_foreseen(data, FORESIGHT_STEPS * (2 + later))[t, b] for later in range(NUM_LATER)], axis=1),
         ego=ego,

@@ -53,6 +53,7 @@ def polish(
 def _hidden(model: DrivingModel, samples: Samples, batch_size: int) -> Float[Tensor, "num width"]:
     """What the scorer sees of every sample."""
     rows, generator = [], np.random.default_rng(0)
+    samples = samples.seen_as(num_frames=model.config.num_frames, num_views=model.config.num_views)
     for start in range(0, len(samples), batch_size):
         batch = gather(samples, np.arange(start, min(start + batch_size, len(samples))), NO_JITTER, generator, world=False)
         inputs, _ = look(model, batch, thought=False)

@@ -16,7 +16,7 @@ from motorworks.train.batch import Batch
 from motorworks.train.fit_config import ParallelPlan
 
 Value = TypeVar("Value")
-_OF_IMAGES = ("images", "gain", "offset")  # fields of a batch that losses have no rows of
+_OF_IMAGES = ("images", "cameras", "gain", "offset")  # fields of a batch that losses have no rows of
 
 
 @dataclass(frozen=True, kw_only=True)

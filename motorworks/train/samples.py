@@ -13,6 +13,7 @@ from motorworks.datatypes.trajectory import NUM_STEPS, Trajectory
 from motorworks.geometry.array import Array
 from motorworks.geometry.se2 import compose, inverse
 from motorworks.tokens.action import ActionCodec
+from motorworks.tokens.camera import NUM_CAMERA, CameraCodec
 from motorworks.tokens.ego import EgoCodec
 from motorworks.tokens.image import ImageCodec
 from motorworks.tokens.scene import NUM_ROAD
@@ -29,8 +30,8 @@ FRAME_INDICES = ("frame_index", "next_frame_index", "later_frame_index")
 class Samples:
     """`frames` is shared; every other array has one row per sample. Index -1 means there is no such frame."""
 
-    frames: UInt8[Array, "frame 64 128 3"]
-    frame_index: Int64[Array, "num 2"]  # older (0.4 s ago), now
+    frames: UInt8[Array, "picture 64 128 3"]
+    frame_index: Int64[Array, "num frame view"]  # frames 0.4 s apart, the last now; of them views, the first looks ahead
     next_frame_index: Int64[Array, " num"]  # 0.5 s ahead
     later_frame_index: Int64[Array, "num 3"]  # 1.0, 1.5, 2.0 s ahead
     ego: Float[Array, "num ego"]  # tokens.ego
@@ -45,6 +46,7 @@ class Samples:
     weight: Float[Array, " num"]  # how often to draw it, relative to the others
     step: Int64[Array, " num"]  # of its clip or tape
     road: Float[Array, "num road"]  # what a privileged eye sees of the road (tokens.scene); a row of NaN: nobody knows
+    cameras: Float[Array, "num view 16"]  # tokens.camera; a row of zeros: nobody knows
 
     def __post_init__(self) -> None:
         num = len(self.frame_index)
@@ -52,6 +54,9 @@ class Samples:
             value = getattr(self, item.name)
             if item.name != "frames" and len(value) != num:
                 raise ValueError(f"{item.name} has {len(value)} rows, frame_index has {num}")
+        if self.frame_index.ndim != 3 or self.cameras.shape[1:] != (self.frame_index.shape[2], NUM_CAMERA):
+            shapes = f"frame_index {self.frame_index.shape}, cameras {self.cameras.shape}"
+            raise ValueError(f"frame_index must be [num, frame, view] and cameras [num, view, {NUM_CAMERA}], got {shapes}")
         if self.frames.dtype != np.uint8:
             raise ValueError(f"frames must be uint8, got {self.frames.dtype}")
         highest = max(int(getattr(self, name).max(initial=-1)) for name in FRAME_INDICES)
@@ -64,6 +69,18 @@ class Samples:
     def select(self, index: Int64[Array, " some"] | Bool[Array, " num"]) -> "Samples":
         """Some of the samples, over the same frames."""
         return Samples(frames=self.frames, **{item.name: getattr(self, item.name)[index] for item in fields(self) if item.name != "frames"})
+
+    def seen_as(self, *, num_frames: int, num_views: int) -> "Samples":
+        """The newest frames and first views of each; ValueError where a model wants more than was kept."""
+        frames, views = self.frame_index.shape[1:]
+        if frames < num_frames or views < num_views:
+            raise ValueError(
+                f"the model looks at {num_frames} frames of {num_views} cameras, the samples hold {frames} of {views}: "
+                "set num_frames and num_views where they are made (CurateConfig, samples_from_clip)"
+            )
+        if (frames, views) == (num_frames, num_views):
+            return self
+        return replace(self, frame_index=self.frame_index[:, frames - num_frames :, :num_views], cameras=self.cameras[:, :num_views])
 
     def reweighted(self, factor: float) -> "Samples":
         """The same, drawn `factor` times as often beside others."""
@@ -83,9 +100,12 @@ def samples_from_clip(
     stride: int = 2,
     weight: float | Float[Array, " time"] = 1.0,
     imitate: bool = True,
+    num_frames: int = 2,
+    num_views: int = 1,
 ) -> Samples:
     """Every `stride`-th step of a clip. Without motion, or where it is not to be imitated, the controls are invalid and only the
-    world loss learns from it. `weight` is one number or one per step of the clip."""
+    world loss learns from it. `weight` is one number or one per step of the clip. Of side cameras the first ones with a calibration
+    are taken, those that are missing have no picture."""
     image_codec, text_codec = image_codec or ImageCodec(), text_codec or TextCodec()
     body, num = _body(clip.body), len(clip.timestamp_us)
     steps = np.arange(0, num, stride)
@@ -94,12 +114,13 @@ def samples_from_clip(
         controls, controls_valid = _future_controls(clip.motion, body)
         steps = steps[controls_valid[steps].sum(axis=1) >= MIN_VALID_STEPS]
         controls_valid &= imitate
-    frames = np.zeros((0, image_codec.height_px, image_codec.width_px, 3), np.uint8)
-    older = now = np.full(len(steps), -1, np.int64)
+    frames, cameras = _pictures(clip, image_codec, num_views)
+    index = np.full((len(steps), num_frames, num_views), -1, np.int64)
     ahead = np.full((len(steps), 1 + NUM_LATER), -1, np.int64)
     if clip.frames is not None:
-        frames, now = image_codec.encode(clip.frames), steps
-        older = np.where(steps >= FRAME_GAP_STEPS, steps - FRAME_GAP_STEPS, -1)
+        before = steps[:, None] - FRAME_GAP_STEPS * np.arange(num_frames)[::-1]
+        for view in range(len(frames) // num):
+            index[:, :, view] = np.where(before >= 0, view * num + before, -1)
         ahead = steps[:, None] + FORESIGHT_STEPS * np.arange(1, 2 + NUM_LATER)
         ahead = np.where(ahead < num, ahead, -1)
     instructions = clip.instructions or (DEFAULT_INSTRUCTION,) * num
@@ -107,7 +128,7 @@ def samples_from_clip(
     action = ActionCodec(body=body)
     return Samples(
         frames=frames,
-        frame_index=np.stack([older, now], axis=1).astype(np.int64),
+        frame_index=index,
         next_frame_index=ahead[:, 0].astype(np.int64),
         later_frame_index=ahead[:, 1:].astype(np.int64),
         ego=_ego(clip, steps),
@@ -122,13 +143,14 @@ def samples_from_clip(
         weight=np.broadcast_to(np.asarray(weight, np.float32), (num,))[steps].copy(),
         step=steps,
         road=np.full((len(steps), NUM_ROAD), np.nan, np.float32),
+        cameras=np.repeat(cameras[None], len(steps), axis=0),
     )
 
 
 def samples_from_arrays(
     *,
     images: UInt8[Array, "frame 64 128 3"],
-    frame_index: Int64[Array, "num 2"],
+    frame_index: Int64[Array, "num frame"] | Int64[Array, "num frame view"],
     next_frame_index: Int64[Array, " num"] | None = None,
     later_frame_index: Int64[Array, "num 3"] | None = None,
     ego: Float[Array, "num ego"],
@@ -140,12 +162,15 @@ def samples_from_arrays(
     weight: Float[Array, " num"] | None = None,
     step: Int64[Array, " num"] | None = None,
     road: Float[Array, "num road"] | None = None,
+    cameras: Float[Array, "num view 16"] | None = None,
 ) -> Samples:
     """On-policy data: what the student saw, and what a teacher would have done there. Images are already encoded."""
     num, action, text = len(frame_index), ActionCodec(body=body), TextCodec()
+    frame_index = np.asarray(frame_index, np.int64)
+    frame_index = frame_index if frame_index.ndim == 3 else frame_index[:, :, None]
     return Samples(
         frames=images,
-        frame_index=np.asarray(frame_index, np.int64),
+        frame_index=frame_index,
         next_frame_index=np.full(num, -1, np.int64) if next_frame_index is None else np.asarray(next_frame_index, np.int64),
         later_frame_index=np.full((num, NUM_LATER), -1, np.int64) if later_frame_index is None else np.asarray(later_frame_index, np.int64),
         ego=np.asarray(ego, np.float32),
@@ -160,6 +185,7 @@ def samples_from_arrays(
         weight=np.ones(num, np.float32) if weight is None else np.asarray(weight, np.float32),
         step=np.zeros(num, np.int64) if step is None else np.asarray(step, np.int64),
         road=np.full((num, NUM_ROAD), np.nan, np.float32) if road is None else np.asarray(road, np.float32),
+        cameras=np.zeros((num, frame_index.shape[2], NUM_CAMERA), np.float32) if cameras is None else np.asarray(cameras, np.float32),
     )
 
 
@@ -185,7 +211,21 @@ def mirror(samples: Samples) -> Samples:
         instruction_ids=text.mirror(samples.instruction_ids),
         thought_ids=text.mirror(samples.thought_ids),
         controls=samples.controls * np.array([1, -1], np.float32),
+        cameras=CameraCodec().mirror(samples.cameras),
     )
+
+
+def _pictures(clip: Clip, codec: ImageCodec, num_views: int) -> tuple[UInt8[Array, "picture 64 128 3"], Float[Array, "view 16"]]:
+    """Of one camera after another, the one that looks ahead first, and their calibration."""
+    calibration = {camera.name: camera for camera in clip.cameras}
+    sides = [name for name in clip.side_frames if name in calibration][: num_views - 1]
+    cameras = np.zeros((num_views, NUM_CAMERA), np.float32)
+    if clip.frames is None:
+        return np.zeros((0, codec.height_px, codec.width_px, 3), np.uint8), cameras
+    known = CameraCodec(image=codec).encode([calibration.get(name) for name in (clip.front_camera, *sides)])
+    cameras[: len(known)] = known
+    frames = [codec.encode(pictures) for pictures in (clip.frames, *(clip.side_frames[name] for name in sides))]
+    return frames[0] if len(frames) == 1 else np.concatenate(frames), cameras
 
 
 def _body(name: str) -> Body:

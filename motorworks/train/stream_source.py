@@ -15,27 +15,32 @@ from motorworks.train.fit_config import FitConfig
 from motorworks.train.samples import FRAME_GAP_STEPS, FRAME_INDICES, MIN_VALID_STEPS, NUM_LATER, Samples, samples_from_clip
 from motorworks.train.stream import StreamLoader
 
-WINDOW_STEPS = FRAME_GAP_STEPS + MIN_VALID_STEPS + 1  # from the older picture to as much future as a sample must have
 _PICTURES = ("frames", *FRAME_INDICES)
 
 
-def sample_windows(clip: Clip, starts: Int64[Array, " window"]) -> Mapping[str, Array]:
-    """What `ClipStream.make` may be, with span WINDOW_STEPS: a row of every field of Samples, and the three pictures of each."""
+def window_steps(num_frames: int = 2) -> int:
+    """From the oldest picture to as much future as a sample must have: the span of a stream."""
+    return FRAME_GAP_STEPS * (num_frames - 1) + MIN_VALID_STEPS + 1
+
+
+def sample_windows(clip: Clip, starts: Int64[Array, " window"], *, num_frames: int = 2) -> Mapping[str, Array]:
+    """What `ClipStream.make` may be (or a `partial` of it), with span `window_steps(num_frames)`: a row of every field of Samples, and the
+    pictures of each, of the camera that looks ahead, and the next one last."""
     if clip.frames is None:
         raise ValueError(f"clip {clip.recording_id} has no pictures: a stream is for clips that have them")
-    every = samples_from_clip(clip, stride=1)
-    samples = every.select(np.searchsorted(every.step, starts + FRAME_GAP_STEPS))
-    pictures = every.frames[np.concatenate([samples.frame_index, samples.next_frame_index[:, None]], axis=1)]
+    every = samples_from_clip(clip, stride=1, num_frames=num_frames)
+    samples = every.select(np.searchsorted(every.step, starts + FRAME_GAP_STEPS * (num_frames - 1)))
+    pictures = every.frames[np.concatenate([samples.frame_index[:, :, 0], samples.next_frame_index[:, None]], axis=1)]
     return {"pictures": pictures, **{item.name: getattr(samples, item.name) for item in fields(Samples) if item.name not in _PICTURES}}
 
 
 class FromClips:
     """Batches of a stream whose `make` is `sample_windows`. Windows are drawn evenly: weights do not count. A pass's last batch is left out
-    where it is not full. Thin: each rank reads the whole stream and takes its rows."""
+    where it is not full. Thin: each rank reads the whole stream and takes its rows; a stream has one camera."""
 
     def __init__(self, stream: ClipStream, *, num_workers: int = 0) -> None:
-        if stream.span < WINDOW_STEPS:
-            raise ValueError(f"ClipStream.span is {stream.span}: {WINDOW_STEPS} steps make a sample, the future it learns from included")
+        if stream.span < window_steps():
+            raise ValueError(f"ClipStream.span is {stream.span}: {window_steps()} steps make a sample, the future it learns from included")
         self.stream, self.num_workers = stream, num_workers
 
     def identity(self) -> str:
@@ -71,7 +76,6 @@ class FromClips:
 
 def _samples(arrays: dict[str, Array]) -> Samples:
     pictures = arrays.pop("pictures")
-    index, later = np.arange(3 * len(pictures)).reshape(-1, 3), np.full((len(pictures), NUM_LATER), -1, np.int64)
-    return Samples(
-        frames=pictures.reshape(-1, *pictures.shape[2:]), frame_index=index[:, :2], next_frame_index=index[:, 2], later_frame_index=later, **arrays
-    )
+    index, later = np.arange(pictures.shape[0] * pictures.shape[1]).reshape(pictures.shape[:2]), np.full((len(pictures), NUM_LATER), -1, np.int64)
+    frames = pictures.reshape(-1, *pictures.shape[2:])
+    return Samples(frames=frames, frame_index=index[:, :-1, None], next_frame_index=index[:, -1], later_frame_index=later, **arrays)

@@ -155,7 +155,7 @@ def test_a_failed_latency_run_says_why(exported, tmp_path):
 
 def test_a_model_that_answers_nan_is_seen_by_parity(exported):
     class Broken(OrtInfer):
-        def see(self, images):
+        def see(self, images, cameras=None):
             return super().see(images) * np.nan
 
     broken = Broken.from_graphs(exported.fp32)

@@ -18,12 +18,12 @@ THOUGHT = Thought(decision="slow down", cause="a vehicle ahead is slower")
 class Glass:
     """Latents are the mean grey of the image; plans put the proposal's number in, thoughts recite one sentence."""
 
-    num_frames, frame_gap_steps = 2, 4
+    num_frames, frame_gap_steps, num_views = 2, 4, 1
 
     def __init__(self) -> None:
         self.sentence = TextCodec().encode_thought((THOUGHT,))[0]
 
-    def see(self, images):
+    def see(self, images, cameras=None):
         return np.repeat(images.mean(axis=(1, 2, 3), dtype=np.float32)[:, None, None], 8, axis=1)
 
     def plan(self, latents, latents_valid, ego, instruction_ids):

@@ -53,7 +53,7 @@ def test_nan_raises_and_names_step_and_part():
 
 def test_short_sequence_bf16_and_blind_samples_train_too():
     samples = steering_samples()
-    blind = replace(samples, frames=samples.frames[:0], frame_index=np.full((32, 2), -1), next_frame_index=np.full(32, -1))
+    blind = replace(samples, frames=samples.frames[:0], frame_index=np.full((32, 2, 1), -1), next_frame_index=np.full(32, -1))
     weights = LossWeights(reasoned=0, language=0, world=0)
     result = fit(_model(), blind, FitConfig(steps=2, batch_size=8, losses=weights, precision="bf16"), threads=1)
     assert "action" in result.curves[-1] and "world" not in result.curves[-1] and "language" not in result.curves[-1]
@@ -111,11 +111,11 @@ def test_draws_follow_the_weights():
 def test_gather_points_at_the_right_pictures():
     samples, index = steering_samples(), np.array([2, 9, 30])
     batch = gather(samples, index, NO_JITTER, np.random.default_rng(0))
-    assert batch.image_row[0, 0] == -1
+    assert batch.image_row[0, 0, 0] == -1
     for item, row in enumerate(index):
-        assert np.array_equal(batch.images[batch.image_row[item, 1]], samples.frames[row])
+        assert np.array_equal(batch.images[batch.image_row[item, 1, 0]], samples.frames[row])
         assert np.array_equal(batch.images[batch.next_row[item]], samples.frames[row + 5])
-    assert np.array_equal(batch.images[batch.image_row[2, 0]], samples.frames[26])
+    assert np.array_equal(batch.images[batch.image_row[2, 0, 0]], samples.frames[26])
     dark = gather(samples, index, Jitter(image_dropout_frac=1.0), np.random.default_rng(0), world=False)
     assert len(dark.images) == 0 and (dark.image_row == -1).all()
 

@@ -19,7 +19,7 @@ def _pair(num: int = 4, proposals: int = 6) -> tuple[ModelOutput, Batch]:
     controls = torch.randn(num, 64, 2, generator=generator) * 0.3
     batch = Batch(
         images=torch.zeros(0, 64, 128, 3, dtype=torch.uint8),
-        image_row=torch.zeros(num, 2, dtype=torch.int64),
+        image_row=torch.zeros(num, 2, 1, dtype=torch.int64),
         next_row=torch.zeros(num, dtype=torch.int64),
         gain=torch.zeros(0),
         offset=torch.zeros(0),

@@ -43,7 +43,7 @@ def test_too_few_recordings_are_refused(names, frac, said):
 
 def test_compact_samples_show_the_same_pictures():
     samples = noise(12)
-    samples.frame_index[3, 0] = -1
+    samples.frame_index[3, 0, 0] = -1
     rows = np.array([7, 3, 4])
     small = compact(samples, rows)
     assert len(small.frames) == len(np.unique(samples.frame_index[rows])) - 1

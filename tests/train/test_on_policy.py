@@ -46,20 +46,20 @@ def tape():
 
 def test_frames_are_linked_within_an_episode_only(tape):
     samples = samples_from_on_policy(tape)
-    row = {(int(samples.step[i]), int(samples.frames[samples.frame_index[i, 1], 0, 0, 1])): i for i in range(len(samples))}
-    older = samples.frames[samples.frame_index[row[20, 1], 0], 0, 0]
+    row = {(int(samples.step[i]), int(samples.frames[samples.frame_index[i, 1, 0], 0, 0, 1])): i for i in range(len(samples))}
+    older = samples.frames[samples.frame_index[row[20, 1], 0, 0], 0, 0]
     later = samples.frames[samples.next_frame_index[row[20, 1]], 0, 0]
     assert older[:2].tolist() == [16, 1] and later[:2].tolist() == [25, 1]
-    assert samples.frame_index[row[14, 1], 0] == -1  # two steps into its episode
+    assert samples.frame_index[row[14, 1], 0, 0] == -1  # two steps into its episode
     assert samples.next_frame_index[row[9, 1]] == -1  # the episode ends before
     assert samples.next_frame_index[row[27, 0]] == -1  # the tape does
-    assert samples.frame_index[row[14, 0], 0] >= 0
+    assert samples.frame_index[row[14, 0], 0, 0] >= 0
 
 
 def test_a_past_that_was_not_lived_is_unknown(tape):
     samples = samples_from_on_policy(tape)
     known = samples.ego[:, HISTORY_KNOWN]
-    second = samples.frames[samples.frame_index[:, 1], 0, 0, 1] == 1
+    second = samples.frames[samples.frame_index[:, 1, 0], 0, 0, 1] == 1
     assert known[second & (samples.step == 20)] == 0 and known[~second & (samples.step == 20)] == 1
 
 
@@ -73,8 +73,8 @@ def test_labels_belong_to_their_step(tape):
 def test_rows_apart_are_linked_where_the_stride_allows(tape):
     apart = replace(tape, stride_steps=4, age_steps=4 * tape.age_steps)
     samples = samples_from_on_policy(apart)
-    row = int(np.flatnonzero((samples.step == 4 * 20) & (samples.frames[samples.frame_index[:, 1], 0, 0, 1] == 1))[0])
-    assert samples.frames[samples.frame_index[row, 0], 0, 0, 0] == 19 and (samples.next_frame_index == -1).all()
+    row = int(np.flatnonzero((samples.step == 4 * 20) & (samples.frames[samples.frame_index[:, 1, 0], 0, 0, 1] == 1))[0])
+    assert samples.frames[samples.frame_index[row, 0, 0], 0, 0, 0] == 19 and (samples.next_frame_index == -1).all()
     with pytest.raises(ValueError, match="stride_steps 3 must divide 4"):
         samples_from_on_policy(replace(tape, stride_steps=3))
 

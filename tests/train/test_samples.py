@@ -57,9 +57,9 @@ def test_controls_replay_to_the_recorded_poses():
 
 def test_indices_masks_and_unknown_past():
     samples = samples_from_clip(driven_clip(90), stride=2)
-    steps = samples.frame_index[:, 1]
+    steps = samples.frame_index[:, 1, 0]
     assert steps[-1] + 10 <= 89 and samples.controls_valid.sum(axis=1).min() >= 10
-    assert np.array_equal(samples.frame_index[:, 0], np.where(steps >= 4, steps - 4, -1))
+    assert np.array_equal(samples.frame_index[:, 0, 0], np.where(steps >= 4, steps - 4, -1))
     assert np.array_equal(samples.next_frame_index, np.where(steps + 5 < 90, steps + 5, -1))
     assert np.array_equal(samples.ego[:, HISTORY_KNOWN], (steps >= 16).astype(np.float32))
     assert TextCodec().decode_thought(samples.thought_ids[0]) == Thought(decision="turn left", cause="the route turns left")
@@ -79,7 +79,7 @@ def test_concat_keeps_every_sample_at_its_own_frames():
     whole = concat(parts)
     assert len(whole) == sum(map(len, parts))
     last = whole.select(np.arange(len(whole) - len(parts[2]), len(whole)))
-    assert np.array_equal(last.frames[last.frame_index[:, 1]], parts[2].frames[parts[2].frame_index[:, 1]])
+    assert np.array_equal(last.frames[last.frame_index[:, 1, 0]], parts[2].frames[parts[2].frame_index[:, 1, 0]])
     assert ((whole.frame_index == -1).sum()) == sum((part.frame_index == -1).sum() for part in parts)
     with pytest.raises(ValueError, match="no samples"):
         concat([])

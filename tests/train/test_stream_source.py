@@ -15,7 +15,7 @@ from motorworks.train.batch import NO_JITTER
 from motorworks.train.fit_config import FitConfig
 from motorworks.train.loop import fit
 from motorworks.train.samples import samples_from_clip
-from motorworks.train.stream_source import WINDOW_STEPS, FromClips, sample_windows
+from motorworks.train.stream_source import FromClips, sample_windows, window_steps
 
 CONFIG = FitConfig(steps=3, batch_size=10, record_every=1)
 
@@ -27,7 +27,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> ClipStream:
     write_clips(root, [_clip(number) for number in range(6)])
     write_manifest(root / "clips.manifest", list(ClipStore(root).index.values()))
     views = ClipViews(Manifest(root / "clips.manifest"), root)
-    return ClipStream(views=views, make=sample_windows, span=WINDOW_STEPS, windows_per_clip=4, clips_per_block=3)
+    return ClipStream(views=views, make=sample_windows, span=window_steps(), windows_per_clip=4, clips_per_block=3)
 
 
 def test_windows_are_the_samples_that_memory_would_hold():
@@ -36,7 +36,7 @@ def test_windows_are_the_samples_that_memory_would_hold():
     for row, step in enumerate(starts + 4):
         at = int(np.flatnonzero(samples.step == step)[0])
         assert np.array_equal(windows["controls"][row], samples.controls[at], equal_nan=True)
-        pictures = [samples.frames[index] for index in (*samples.frame_index[at], samples.next_frame_index[at])]
+        pictures = [samples.frames[index] for index in (*samples.frame_index[at, :, 0], samples.next_frame_index[at])]
         assert np.array_equal(windows["pictures"][row], pictures) and samples.controls_valid[at].sum() >= 10
 
 

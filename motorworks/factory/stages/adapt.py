@@ -48,7 +48,7 @@ def run(config: AdaptConfig, inputs: Inputs, out: Output) -> None:
     fp32 = export_graphs(model, out.path / "fp32")
     int8 = quantise_graphs(fp32, out.path / "int8")
     export_graphs(load(inputs.one("shadow").path / "model.safetensors")[0], out.path / "shadow")
-    asked, torch_infer = _questions(config, inputs), TorchInfer(model, threads=config.threads)
+    asked, torch_infer = _questions(config, inputs, shape), TorchInfer(model, threads=config.threads)
     parity_fp32 = compare(torch_infer, _infer(fp32, shape, config), asked, CAR)
     parity_int8 = compare(torch_infer, _infer(int8.graphs, shape, config), asked, CAR)
     with tempfile.TemporaryDirectory() as scratch:
@@ -76,7 +76,7 @@ def run(config: AdaptConfig, inputs: Inputs, out: Output) -> None:
     )
 
 
-def _questions(config: AdaptConfig, inputs: Inputs) -> Any:
+def _questions(config: AdaptConfig, inputs: Inputs, shape: Any) -> Any:
     """Real inputs of training, evenly drawn: noise would say little about int8."""
     import numpy as np
 
@@ -84,11 +84,12 @@ def _questions(config: AdaptConfig, inputs: Inputs) -> Any:
     from motorworks.train.sample_files import load_samples
 
     samples = load_samples(inputs.one("samples").path / "samples.npz")
-    whole = samples.select((samples.frame_index >= 0).all(axis=1) & samples.ego_valid)
+    samples = samples.seen_as(num_frames=shape.num_frames, num_views=shape.num_views)
+    whole = samples.select((samples.frame_index >= 0).all(axis=(1, 2)) & samples.ego_valid)
     chosen = whole.select(np.linspace(0, len(whole) - 1, config.num_parity).astype(np.int64))
     return ParityInputs(
-        images=chosen.frames[chosen.frame_index],
-        latents_valid=np.ones((len(chosen), 2), bool),
+        images=chosen.frames[chosen.frame_index[:, :, 0]],
+        latents_valid=np.ones((len(chosen), shape.num_frames), bool),
         ego=chosen.ego,
         instruction_ids=chosen.instruction_ids,
         speed_mps=chosen.speed_mps,

@@ -58,6 +58,13 @@ def torch_policy(file: Path, name: str, threads: int, thinking: str = "off", ada
     return ModelPolicy(TorchInfer(load(file)[0], threads=threads, thinking=thinking, adaptive=adaptive), name=name)
 
 
+def num_views(policy: "Policy") -> int:
+    """Cameras that it looks through."""
+    from motorworks.policy.model import ModelPolicy
+
+    return policy.infer.num_views if isinstance(policy, ModelPolicy) else 1
+
+
 def int8_policy(folder: Path, name: str, threads: int) -> "Policy":
     """The vehicle's own runtime on the graphs that will be signed, thinking as in the vehicle."""
     from motorworks.drive.runtime import OrtInfer

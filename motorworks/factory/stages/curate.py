@@ -28,6 +28,8 @@ class CurateConfig:
     mixture: MixtureConfig = field(default_factory=MixtureConfig)  # surprise needs a model as the input `foresees`
     labels: LabelConfig = field(default_factory=LabelConfig)
     stride: int = 2
+    num_frames: int = 2  # of a sample, 0.4 s apart, the last now
+    num_views: int = 1  # the camera that looks ahead, and the first sides with a calibration; a clip that has fewer leaves them empty
     real_share: float = 0.3  # of what is drawn in training, where there are real clips
 
 
@@ -90,8 +92,9 @@ def _choose(
     dropped_s: Counter[str] = Counter()
     training = [row for row in index if row["split"] == "train"]
     for done, row in enumerate(training, start=1):
-        clip = store.read_front(row["clip_id"])
-        small = clip if clip.frames is None else replace(clip, frames=codec.encode(clip.frames))
+        clip = store.read_views(row["clip_id"], config.num_views)
+        sides = {name: codec.encode(pictures) for name, pictures in clip.side_frames.items()}  # cameras stay as recorded: CameraCodec follows
+        small = clip if clip.frames is None else replace(clip, frames=codec.encode(clip.frames), side_frames=sides)
         if faults := assess(small, config.quality).faults:
             kind = faults[0].partition(":")[0]
             dropped[kind] += 1
@@ -132,7 +135,8 @@ def _samples(config: CurateConfig, clips: "list[Clip]", weights: "list[Array]") 
     parts, real, num_samples = [], [], []
     for clip, weight in zip(clips, weights, strict=True):
         # what the released model did just before it failed is seen and foreseen, never imitated
-        found = samples_from_clip(clip, stride=config.stride, weight=weight, imitate=clip.source != "drive")
+        shape = {"num_frames": config.num_frames, "num_views": config.num_views}
+        found = samples_from_clip(clip, stride=config.stride, weight=weight, imitate=clip.source != "drive", **shape)
         both = (found, mirror(found)) if clip.body == "donkey" else (found,)
         for samples in both:
             parts.append(samples)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.fingerprint import digest
-from motorworks.factory.stages.contestants import LAST, NOT_OURS, RELEASED, contestants
+from motorworks.factory.stages.contestants import LAST, NOT_OURS, RELEASED, contestants, num_views
 from motorworks.factory.stages.gate import NUM_ENVS
 from motorworks.factory.stages.strips import choose_drives, draw_strips
 from motorworks.factory.step import Output
@@ -100,6 +100,7 @@ def held_out_tail(num_scenarios: int, num_agents: int) -> list[Any]:
 
 def drive_held_out(num_envs: int, threads: int, makers: "Mapping[str, Callable[[], Policy]]", scenarios: list[Any], key: str, folder: Path) -> None:
     """One policy over scenarios: scores, failures, and where each drive belongs."""
+    from motorworks.datatypes.rig import rig_of
     from motorworks.metrics.closed_loop import score_rollout
     from motorworks.metrics.failures import explain_failures
     from motorworks.sim.rollout import roll_out
@@ -107,7 +108,8 @@ def drive_held_out(num_envs: int, threads: int, makers: "Mapping[str, Callable[[
 
     policy = makers[key]()
     with held_out_open("evaluate"):
-        rollouts = roll_out(Town(min(num_envs, len(scenarios)), threads=threads), policy, scenarios, keep_plans=True)
+        world = Town(min(num_envs, len(scenarios)), threads=threads, rig=rig_of(num_views(policy)))
+        rollouts = roll_out(world, policy, scenarios, keep_plans=True)
     rows = [{"scores": score_rollout(r), "failures": explain_failures(r), "kind": r.scenario.kind, "tags": r.tags} for r in rollouts]
     (folder / "drives.pickle").write_bytes(pickle.dumps(rows))
 

@@ -61,6 +61,12 @@ def learn_on_policy(
     from motorworks.train.on_policy import samples_from_on_policy
     from motorworks.train.samples import concat
 
+    shape = {"num_frames": model.config.num_frames, "num_views": model.config.num_views}
+    if model.config.num_views > 1:
+        raise ValueError(
+            f"this model looks through {model.config.num_views} cameras, and on-policy drives keep the pictures of one: see docs/training.md"
+        )
+    known = known.seen_as(**shape)
     gathered: list[Samples] = []
     curve: list[dict[str, Any]] = []
     rounds: list[dict[str, Any]] = []
@@ -78,7 +84,7 @@ def learn_on_policy(
                 number * config.num_steps + t, num_rounds * config.num_steps, "steps driven", f"round {number + 1}"
             ),
         )
-        gathered.append(samples_from_on_policy(data))
+        gathered.append(samples_from_on_policy(data, num_frames=model.config.num_frames))
         weight = sum(float(part.weight.sum()) for part in gathered)
         factor = config.known_share / (1 - config.known_share) * weight / float(known.weight.sum())
         settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit

@@ -22,10 +22,12 @@ def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[st
     clips = inputs.one("clips")
     store, index = ClipStore(clips.path), json.loads((clips.path / "index.json").read_text())
     held_out = [row for row in index if row["split"] == "held_out" and row["motion_kind"]]
+    models = _models(inputs)
+    shape = {name: max(getattr(model.config, name) for model in models.values()) for name in ("num_frames", "num_views")} if models else {}
     found: list[dict[str, Any]] = []
     for source in sorted({row["source"] for row in held_out}):
-        chosen = [store.read_front(row["clip_id"]) for row in held_out if row["source"] == source]
-        samples = [samples_from_clip(clip, stride=stride) for clip in chosen]
+        chosen = [store.read_views(row["clip_id"], shape.get("num_views", 1)) for row in held_out if row["source"] == source]
+        samples = [samples_from_clip(clip, stride=stride, **shape) for clip in chosen]
         kept = [(clip, part) for clip, part in zip(chosen, samples, strict=True) if len(part)]
         if not kept:
             continue
@@ -33,7 +35,7 @@ def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[st
         # moments of one clip are no independent witnesses: whole clips are resampled, or the plans' own length of the only one
         groups = [(number, step // NUM_STEPS if len(kept) == 1 else 0) for number, (_, part) in enumerate(kept) for step in part.step.tolist()]
         body = BODIES[kept[0][0].body]
-        plans = _plans(inputs, concat([part for _, part in kept]), kept[0][0], threads)
+        plans = _plans(models, concat([part for _, part in kept]), kept[0][0], threads)
         baselines = {
             "constant_velocity": open_loop.predict_constant_velocity(future),
             "constant_curvature": open_loop.predict_constant_curvature(future, max_curvature_per_m=body.max_curvature_per_m),
@@ -43,16 +45,19 @@ def open_loop_rows(inputs: Inputs, *, stride: int, threads: int) -> list[dict[st
     return found
 
 
-def _plans(inputs: Inputs, samples: Any, clip: "Clip", threads: int) -> "dict[str, Trajectory]":
-    """The best proposal of every stage's model at every moment."""
+def _models(inputs: Inputs) -> dict[str, Any]:
+    """Of every stage that trains."""
+    from motorworks.train.checkpoint import load
+
+    roles = ("pretrain", "sft", "rl", "distil")
+    return {role: load(artifact.path / "model.safetensors")[0] for role in roles for artifact in inputs.many(role)}
+
+
+def _plans(models: dict[str, Any], samples: Any, clip: "Clip", threads: int) -> "dict[str, Trajectory]":
+    """The best proposal of every model at every moment."""
     from motorworks.bodies.body import BODIES
     from motorworks.tokens.action import ActionCodec
-    from motorworks.train.checkpoint import load
     from motorworks.train.evaluate import best_controls
 
-    codec, plans = ActionCodec(body=BODIES[clip.body]), {}
-    for role in ("pretrain", "sft", "rl", "distil"):
-        for artifact in inputs.many(role):
-            model, _ = load(artifact.path / "model.safetensors")
-            plans[role] = codec.denormalise(best_controls(model, samples, threads=threads))
-    return plans
+    codec = ActionCodec(body=BODIES[clip.body])
+    return {role: codec.denormalise(best_controls(model, samples, threads=threads)) for role, model in models.items()}

@@ -95,7 +95,12 @@ def _polish(config: RlConfig, model: "DrivingModel", labeller: "Policy", drives:
         labeller_drives_frac=0.0,
         score=lambda scene, plan: score_proposals(scene, plan.proposals),
     )
-    return polish(model, samples_from_on_policy(data), data.proposal_scores.reshape(-1, data.proposal_scores.shape[-1]), config.polish)
+    return polish(
+        model,
+        samples_from_on_policy(data, num_frames=model.config.num_frames),
+        data.proposal_scores.reshape(-1, data.proposal_scores.shape[-1]),
+        config.polish,
+    )
 
 
 def load_teacher(artifact: Artifact) -> "ActorCritic":

@@ -27,6 +27,7 @@ class TownClipsConfig:
     num_agents: tuple[int, int] = (6, 14)
     staged_frac: float = 0.25  # of the long tail
     perturbed_frac: float = 0.75  # of the recordings; the others are the expert untouched
+    num_views: int = 1  # cameras that record: the smallest rig of datatypes.rig with so many
     num_envs: int = 64
     threads: int = 2
     seed: int = 1
@@ -43,6 +44,7 @@ class TownClipsConfig:
 def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
     """Leaves packs/ of clips and records how the expert did."""
     from motorworks.clips.store import ClipWriter
+    from motorworks.datatypes.rig import rig_of
     from motorworks.policy.expert import Expert
     from motorworks.policy.noise import Perturbed
     from motorworks.sim.rollout import clip_from_rollout
@@ -54,7 +56,7 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
         out.say("nothing was mined, so nothing is driven again")
         return
     total = config.num_recordings if mined is None else len(mined)
-    world = Town(min(config.num_envs, total), threads=config.threads)
+    world = Town(min(config.num_envs, total), threads=config.threads, rig=rig_of(config.num_views))
     num_perturbed = round(total * config.perturbed_frac)
     outcomes, seconds_s, done = [], 0.0, 0
     batches = ((0, num_perturbed, Perturbed(Expert(), seed=config.seed)), (num_perturbed, total, Expert()))
