@@ -37,12 +37,13 @@ class Seen:
 class Answer:
     """What a head said when it was shown what was driven; None where its kind says no such thing."""
 
-    controls: Float[Tensor, "some k 64 2"] | None = None  # of all samples, or of the first few
+    controls: Float[Tensor, "some k 64 2"] | None = None  # of all samples, or of those that are `judged`
     logits: Float[Tensor, "some k"] | None = None
     token_logits: Float[Tensor, "b token bin"] | None = None  # of each next token, the true ones before it given
     tokens: Int64[Tensor, "b token"] | None = None
     token_valid: Bool[Tensor, "b token"] | None = None
     velocity_error: Float[Tensor, "b knot"] | None = None  # squared, mean over draws and channels
+    judged: Bool[Tensor, " b"] | None = None  # which samples have controls and logits; None: all
 
 
 class ActionHead(Protocol):

@@ -69,7 +69,8 @@ class FlowHead(nn.Module):
         some = -(-len(context) // JUDGED)
         with torch.no_grad():
             knots = self._flow(context[:some])
-        return Answer(velocity_error=error, controls=self.scale.decode(knots), logits=self._score(state[:some], knots))
+        judged = torch.arange(len(context), device=context.device) < some
+        return Answer(velocity_error=error, controls=self.scale.decode(knots), logits=self._score(state[:some], knots), judged=judged)
 
     def plan(self, seen: Seen) -> Plan:
         """K plans, and the scorer's logits."""

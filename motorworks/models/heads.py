@@ -35,7 +35,7 @@ class ProposalHead(nn.Module):
         """The proposals and their logits."""
         out = self.mlp(seen.state)
         at_knots = out[:, : -self.num_proposals].reshape(-1, self.num_proposals, 2, self.num_knots)
-        return (at_knots @ self.knots).transpose(2, 3), out[:, -self.num_proposals :]
+        return (at_knots @ self.knots.to(at_knots.dtype)).transpose(2, 3), out[:, -self.num_proposals :]
 
     def teach(self, seen: Seen, controls: Float[Tensor, "b 64 2"], valid: Bool[Tensor, "b 64"]) -> Answer:
         """The same: it needs no hint."""

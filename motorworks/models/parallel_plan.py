@@ -33,7 +33,23 @@ TENSOR_CUTS: dict[str, Cut] = {
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:
     """The blocks, in the order they are called."""
-    return [module for name, module in model.named_modules() if any(_matches(name, pattern) for pattern in BLOCKS)]
+    named = ((name, module) for name, module in model.named_modules() if any(_matches(name, pattern) for pattern in BLOCKS))
+    return [module for _, module in named if next(module.parameters(), None) is not None]  # in a pipeline some are elsewhere
+
+
+def tensor_cuts(model: nn.Module) -> dict[str, Cut]:
+    """The matrices that are cut, by their full names."""
+    names = [name for name, _ in model.named_modules()]
+    return {name: cut for pattern, cut in TENSOR_CUTS.items() for name in names if _matches(name, pattern)}
+
+
+def stage_of(name: str, depth: int, num_stages: int) -> int | None:
+    """The stage of a pipeline that holds a module or a weight of it; None: all do. Blocks go in order, the last norm with the last."""
+    if name.startswith("backbone.decoder.norm"):
+        return num_stages - 1
+    if not name.startswith("backbone.decoder.layers."):
+        return None
+    return int(name.split(".")[3]) * num_stages // depth
 
 
 def check_tensor_size(config: ModelConfig, size: int) -> None:

@@ -26,15 +26,19 @@ _DINOV2_S = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads":
 
 def new_member(shape: str | ModelConfig, *, decoder: str = "", eye: str = "") -> DrivingModel:
     """A member of the family, by name or shape, others' parts in it where sources are given, with their weights."""
-    config = family(shape) if isinstance(shape, str) else shape
-    config = with_decoder(config, decoder) if decoder else config
-    config = with_eye(config, eye) if eye else config
-    model = DrivingModel(config)
+    model = DrivingModel(member_config(shape, decoder=decoder, eye=eye))
     if decoder:
         load_decoder(model, decoder)
     if eye:
         load_eye(model, eye)
     return model
+
+
+def member_config(shape: str | ModelConfig, *, decoder: str = "", eye: str = "") -> ModelConfig:
+    """The shape of that member."""
+    config = family(shape) if isinstance(shape, str) else shape
+    config = with_decoder(config, decoder) if decoder else config
+    return with_eye(config, eye) if eye else config
 
 
 def with_decoder(config: ModelConfig, source: str | Path) -> ModelConfig:

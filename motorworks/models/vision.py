@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel
 
+from motorworks.models.attention import attend
 from motorworks.models.config import ModelConfig
 from motorworks.models.rays import RayEmbedding
 
@@ -35,7 +36,7 @@ class Attention(nn.Module):
         context_BMD = x_BND if context_BMD is None else context_BMD
         query = self.query(x_BND).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         key, value = self.key_value(context_BMD).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        return self.out(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        return self.out(attend(query, key, value).transpose(1, 2).flatten(2))
 
 
 class Block(nn.Module):
@@ -149,6 +150,12 @@ class Vision(nn.Module):
         self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"], cameras: Float[Tensor, "b 16"] | None = None
     ) -> Float[Tensor, "b l d"]:
         """Latents of 64x128 RGB images with values 0..255; a calibrated eye needs the camera of each (tokens.camera, zeros: unknown)."""
+        return self.normalise(self.features(images, cameras))
+
+    def features(
+        self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b h w 3"], cameras: Float[Tensor, "b 16"] | None = None
+    ) -> Float[Tensor, "b l d"]:
+        """Latents before they are standardised: each of its own image only."""
         if self.tower is None:
             pixels = (images.to(self.position_ND.dtype) / 127.5).sub_(1)
             x_BND = self.stem(pixels.permute(0, 3, 1, 2)) + self.position_ND
@@ -163,4 +170,8 @@ class Vision(nn.Module):
         latents_BLD = self.queries_LD.expand(x_BND.shape[0], -1, -1)
         for block in self.resampler:
             latents_BLD = block(latents_BLD, x_BND)
+        return latents_BLD
+
+    def normalise(self, latents_BLD: Float[Tensor, "b l d"]) -> Float[Tensor, "b l d"]:
+        """Standardised over the images that are here together."""
         return self.norm_out(latents_BLD.flatten(1)).unflatten(1, latents_BLD.shape[1:])

@@ -1,5 +1,6 @@
 """A batch: rows of Samples gathered, jittered and moved to the device; and the order in which rows are drawn."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from motorworks.geometry.array import Array
 from motorworks.models.driving_model import DrivingModel, ModelInput
@@ -146,10 +148,12 @@ def gather(
     )
 
 
-def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False) -> tuple[ModelInput, Float[Tensor, "b ahead l c"]]:
+def look(
+    model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_blind: bool = False, parts: int = 1
+) -> tuple[ModelInput, Float[Tensor, "b ahead l c"]]:
     """The model's input, and the latents of the frame ahead and those after it. Only today's images get a gradient: at run time the older
     ones are a memory too, and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too:
-    other ranks may have one, and all must call it alike."""
+    other ranks may have one, and all must call it alike. Images are seen in `parts`, and standardised together."""
     num_now, cameras = int((batch.image_row[:, -1] >= 0).sum()), batch.cameras
     if cameras is None:
         raise ValueError("a batch to look at needs cameras: zeros where they are unknown")
@@ -162,10 +166,11 @@ def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_bli
         raise ValueError(f"the model looks at {config.num_frames} frames of {config.num_views} cameras, the batch holds {frames} of {views}")
     pool = [torch.zeros(1, config.latents_per_frame, config.vision_dim, device=batch.ego.device)]  # row -1 wraps to this one, appended last
     if num_now or even_if_blind:
-        pool.insert(0, model.see(images[:num_now], cameras[:num_now]).float())
+        pool.insert(0, _see(model, images[:num_now], cameras[:num_now], parts if even_if_blind else min(parts, num_now)).float())
     if len(images) > num_now or even_if_blind:
         with torch.no_grad():
-            pool.insert(-1, model.see(images[num_now:], cameras[num_now:]).float())
+            older = parts if even_if_blind else min(parts, len(images) - num_now)
+            pool.insert(-1, _see(model, images[num_now:], cameras[num_now:], older).float())
     latents = torch.cat(pool)
     inputs = ModelInput(
         latents=latents[batch.image_row.flatten(1)],
@@ -178,3 +183,18 @@ def look(model: DrivingModel, batch: Batch, *, thought: bool = True, even_if_bli
     )
     ahead = batch.next_row[:, None] if batch.later_row is None else torch.cat([batch.next_row[:, None], batch.later_row], dim=1)
     return inputs, latents[ahead].detach()
+
+
+def _see(model: DrivingModel, images: Float[Tensor, "image h w 3"], cameras: Float[Tensor, "image 16"], parts: int) -> Float[Tensor, "image l c"]:
+    if parts == 1:
+        return model.see(images, cameras)
+    seen = zip(images.tensor_split(parts), cameras.tensor_split(parts), strict=True)
+    return model.vision.normalise(torch.cat([again(model.vision.features, *part) for part in seen]))
+
+
+def again(call: Callable[..., Any], *values: Any) -> Any:
+    """`call(*values)`, which keeps nothing and is made again, with the same random numbers, when its gradient is known."""
+    if not torch.is_grad_enabled():
+        return call(*values)
+    with set_checkpoint_early_stop(False):  # FSDP's blocks want to end what they have begun
+        return checkpoint(call, *values, use_reentrant=False)

@@ -28,19 +28,25 @@ def save(path: Path, model: DrivingModel) -> None:
 def load(path: Path) -> tuple[DrivingModel, ModelConfig]:
     """The model in eval mode on the CPU, and its config."""
     path = Path(path)
+    config = load_config(path)
+    with safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    model = DrivingModel(config, pretrained=False)
+    model.load_state_dict(weights)
+    return model.eval(), config
+
+
+def load_config(path: Path) -> ModelConfig:
+    """The shape of the model that lies there."""
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("config")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole checkpoint ({error}); delete it and run the stage that wrote it again") from error
     if text is None:
         raise ValueError(f"{path} has no field 'config' in its metadata; write it with motorworks.train.checkpoint.save")
     fields = json.loads(text)
-    config = ModelConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
-    model = DrivingModel(config, pretrained=False)
-    model.load_state_dict(weights)
-    return model.eval(), config
+    return ModelConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
 
 def save_folder(folder: Path, model: DrivingModel) -> None:

@@ -52,21 +52,33 @@ class FaultPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelPlan:
-    """How many ranks hold copies, shards and columns of one model; their product is the number of processes. `shard` 0: all that are left."""
+    """How many ranks hold copies, shards, columns and stages of one model, and parts of its sequence; their product is the number of
+    processes. `shard` 0: all that are left."""
 
     replicate: int = 1
     shard: int = 0
     tensor: int = 1
+    pipe: int = 1  # stages of the decoder's blocks
+    context: int = 1  # parts of the decoder's sequence
 
     def __post_init__(self) -> None:
-        if min(self.replicate, self.tensor) < 1 or self.shard < 0:
-            raise ValueError(f"replicate and tensor must be at least 1, shard at least 0: {self}")
+        if min(self.replicate, self.tensor, self.pipe, self.context) < 1 or self.shard < 0:
+            raise ValueError(f"replicate, tensor, pipe and context must be at least 1, shard at least 0: {self}")
+        if self.pipe > 1 and self.context > 1:
+            raise ValueError(f"a sequence is cut in a pipeline or over ranks, not both: leave pipe or context 1: {self}")
+
+    @property
+    def num_alike(self) -> int:
+        """Ranks that see the same samples."""
+        return self.pipe * self.context * self.tensor
 
     def filling(self, num_ranks: int) -> "ParallelPlan":
         """With `shard` worked out for so many ranks."""
-        shard = self.shard or num_ranks // (self.replicate * self.tensor)
-        if self.replicate * shard * self.tensor != num_ranks:
-            raise ValueError(f"{self} does not fill {num_ranks} ranks: replicate x shard x tensor must be {num_ranks}, or leave shard 0")
+        shard = self.shard or num_ranks // (self.replicate * self.num_alike)
+        if self.replicate * shard * self.num_alike != num_ranks:
+            raise ValueError(
+                f"{self} does not fill {num_ranks} ranks: replicate x shard x tensor x pipe x context must be {num_ranks}, or leave shard 0"
+            )
         return replace(self, shard=shard)
 
 
@@ -90,13 +102,17 @@ class FitConfig:
     record_every: int = 10
     compile: bool = False  # torch.compile of each block; worth its half minute from about 150 steps on (docs/training.md)
     recompute: bool = False  # activations inside blocks are computed again in the backward pass instead of being kept
+    accumulate: int = 1  # micro-batches of a step, on each rank: memory of one, one more forward pass, the losses still of the whole batch
+    float8: bool = False  # products inside blocks in 8-bit floats, with precision bf16; refused where the hardware has none
     faults: FaultPolicy = field(default_factory=FaultPolicy)
 
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision {self.precision!r} is not fp32 or bf16")
-        if min(self.steps, self.batch_size, self.record_every, self.think_every) < 1:
-            raise ValueError(f"steps, batch_size, record_every and think_every must be at least 1: {self}")
+        if min(self.steps, self.batch_size, self.record_every, self.think_every, self.accumulate) < 1:
+            raise ValueError(f"steps, batch_size, record_every, think_every and accumulate must be at least 1: {self}")
+        if self.float8 and self.precision != "bf16":
+            raise ValueError("float8 rounds the products of a bf16 run: set precision to bf16 too")
         if self.lr <= 0 or self.weight_decay < 0 or self.grad_clip <= 0 or not 0 <= self.warmup_frac < 1 or not 0 <= self.final_lr_frac <= 1:
             raise ValueError(f"lr, weight_decay, grad_clip, warmup_frac or final_lr_frac out of range: {self}")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -98,14 +98,16 @@ class GateLoss:
     def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
         if output.gate is None or output.controls is None or output.reasoned_controls is None:
             raise ValueError("the gate loss needs a model with thought_gate, a head that plans in training (proposals, flow), and thought_ids")
-        batch = _first(batch, len(output.controls))
+        judged = next((answer.judged for answer in output.answers.values()), None)  # of the head that drives
+        gate = output.gate if judged is None else output.gate[judged]
+        batch = _only(batch, judged)
         fast, reasoned = (
             _chosen_error(controls, logits, batch)
             for controls, logits in ((output.controls, output.logits), (output.reasoned_controls, output.reasoned_logits))
         )
         counted = (batch.thought_ids != PAD_ID).any(dim=1) & batch.controls_valid.any(dim=1)
         pays = (reasoned < fast).float()
-        each = F.binary_cross_entropy_with_logits(output.gate[: len(pays)].float(), pays, reduction="none")
+        each = F.binary_cross_entropy_with_logits(gate.float(), pays, reduction="none")
         loss = (each * counted).sum() / counted.sum().clamp(min=1)
         return loss, {"gate": loss.detach(), "thinking_pays_frac": (pays * counted).sum() / counted.sum().clamp(min=1)}
 
@@ -138,11 +140,12 @@ def _plan_loss(answer: Answer, output: ModelOutput, batch: Batch, *, reasoned: b
         if reasoned
         else {"controls": answer.controls, "logits": answer.logits}
     )
-    batch = batch if answer.controls is None else _first(batch, len(answer.controls))
-    return ActionLoss(reasoned=reasoned)(replace(output, **plan), batch)
+    return ActionLoss(reasoned=reasoned)(replace(output, **plan), _only(batch, answer.judged))
 
 
-def _first(batch: Batch, num: int) -> Batch:
-    """The first samples, as far as a plan's loss looks at them."""
+def _only(batch: Batch, judged: Bool[Tensor, " b"] | None) -> Batch:
+    """Those samples, as far as a plan's loss looks at them."""
+    if judged is None:
+        return batch
     names = ("controls", "controls_valid", "speed_mps", "curvature_scale_per_m", "distance_scale_m", "thought_ids")
-    return replace(batch, **{name: getattr(batch, name)[:num] for name in names})
+    return replace(batch, **{name: getattr(batch, name)[judged] for name in names})

@@ -16,16 +16,28 @@ from motorworks.train.losses import LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import learning_rate, optimisers
 from motorworks.train.parallel import clip_gradients, parallelise
 from motorworks.train.ranks import Ranks
+from motorworks.train.start import fill
 
 
 class Learner:
-    """A model in training; it is cut in place where there are several ranks."""
+    """A model in training; it is cut in place where there are several ranks, and then, where it was built on `meta`, filled from `start`."""
 
-    def __init__(self, model: DrivingModel, config: FitConfig, ranks: Ranks, device: str, extra: Sequence[tuple[float, Loss]] = ()) -> None:
+    def __init__(
+        self,
+        model: DrivingModel,
+        config: FitConfig,
+        ranks: Ranks,
+        device: str,
+        extra: Sequence[tuple[float, Loss]] = (),
+        *,
+        start: DrivingModel | None = None,
+    ) -> None:
         self.model, self.config, self.ranks, self.device = model.train(), config, ranks, device
         quiet = replace(config.losses, language=0.0, reasoned=0.0, latent=0.0, gate=0.0)
         self._thinking, self._quick = ([*weighted_losses(weights, model.config), *extra] for weights in (config.losses, quiet))
-        self._seeing = parallelise(model, ranks, precision=config.precision)
+        self._seeing = parallelise(model, ranks, precision=config.precision, parts=config.accumulate)
+        if start is not None:
+            fill(self._seeing, model, start, ranks, device)
         self.steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
         self._buffers: list[Tensor] = []
 
@@ -39,7 +51,7 @@ class Learner:
             self._buffers = [value.clone() for value in self.model.buffers()]
         thought = self.thinks(step)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            output, ahead = self._seeing(batch, thought=thought)
+            output, ahead, _ = self._seeing(batch, thought=thought)
         batch = replace(batch, next_latents=ahead[:, 0], later_latents=ahead[:, 1:])
         with clock.during("communication"):
             output, batch = self.ranks.every_row(output, batch)
@@ -51,7 +63,8 @@ class Learner:
             stepper.zero_grad(set_to_none=True)
         # FSDP takes the mean over data ranks of gradients that are each rank's share of one sum
         (total * self.ranks.num_data if self.ranks.num_data > 1 else total).backward()
-        norm = clip_gradients(self.model.parameters(), self.config.grad_clip)
+        staged, group = (self.model.backbone.parameters(), self.ranks.pipe_group) if self.ranks.num_stages > 1 else ((), None)
+        norm = clip_gradients(self.model.parameters(), self.config.grad_clip, staged=staged, pipe_group=group)
         return {
             "loss": float(total.detach()),
             "grad_norm": float(norm),

@@ -1,6 +1,5 @@
 """The training loop: samples and a config in, a trained model and its clock out. The same seed and threads give the same bits."""
 
-import copy
 import hashlib
 import json
 import sys
@@ -9,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch.distributed.tensor import DTensor
 
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
 from motorworks.models.parallel_plan import blocks_of
@@ -19,12 +17,14 @@ from motorworks.train.course import Course
 from motorworks.train.faults import FaultWatch, Preempted, told_to_stop
 from motorworks.train.feed import Ahead, InMemory, Source
 from motorworks.train.fit_config import FitConfig, ParallelPlan
+from motorworks.train.float8 import check_float8
 from motorworks.train.learner import Learner, thinks
 from motorworks.train.losses import Loss
 from motorworks.train.parallel import prepared
 from motorworks.train.ranks import Ranks
 from motorworks.train.samples import Samples
 from motorworks.train.snapshot import Snapshot, SnapshotConfig, Snapshots
+from motorworks.train.start import collect, on_meta
 
 GO_ON, SNAPSHOT, STOP = 0, 1, 2
 OnProgress = Callable[[int, dict[str, float]], None]
@@ -62,35 +62,43 @@ def fit(
 ) -> FitResult:
     """Trains `model` in place and leaves it in eval mode on `device`; `on_progress(steps done, row)` at every recorded row.
 
-    With a `plan`, all ranks of the process group call this alike, and each ends with the whole model. With `snapshots`, a run that died goes
-    on from its last one, and SIGTERM ends it with Preempted after another. `ahead` batches are prepared in a thread beside the step.
+    With a `plan`, all ranks of the process group call this alike, and each ends with the whole model, where it was; those but the first may
+    bring theirs on `meta`, and keep it so. With `snapshots`, a run that died goes on from its last one, and SIGTERM ends it with Preempted after
+    another. `ahead` batches are prepared in a thread beside the step.
     """
     clock = RunClock()
     if threads is not None:
         torch.set_num_threads(threads)
     ranks = Ranks.join(plan, device)
-    if config.batch_size % ranks.num_data:
-        raise ValueError(f"batch_size {config.batch_size} must be a multiple of the {ranks.num_data} ranks that share it")
-    model.to(device)
-    measure_controls(model, samples)
-    trained = model if ranks.mesh is None else copy.deepcopy(model)  # cut in place; the whole one is filled again at the end
-    learner = Learner(trained, config, ranks, device, extra_losses)
+    share, num_micro = config.batch_size // ranks.num_data, max(config.accumulate, ranks.num_stages)
+    if config.batch_size % ranks.num_data or share % num_micro:
+        raise ValueError(f"batch_size {config.batch_size} must be a multiple of {ranks.num_data} ranks that share it x {num_micro} micro-batches")
+    if config.float8:
+        check_float8(device, tensor=plan.tensor if plan is not None else 1)
+    if ranks.mesh is None:
+        model.to(device)
+        measure_controls(model, samples)
+        learner = Learner(model, config, ranks, device, extra_losses)
+    else:  # the whole one is filled again at the end
+        if ranks.rank == 0:
+            measure_controls(model, samples)
+        learner = Learner(on_meta(model.config), config, ranks, device, extra_losses, start=model)
+        torch.manual_seed(ranks.from_first(int(torch.randint(2**31, ()))) + ranks.data_rank)  # those that see the same samples draw alike
     source = samples
     if isinstance(samples, Samples):
         source = InMemory(samples.seen_as(num_frames=model.config.num_frames, num_views=model.config.num_views))
     kept = None if snapshots is None else Snapshots(snapshots, ranks, run=_digest(model, config, source), say=_say)
     run = _Run(learner, config, ranks, kept, clock, on_progress if ranks.rank == 0 else None)
     run.resume()
-    share = config.batch_size // ranks.num_data
     mine = slice(ranks.data_rank * share, (ranks.data_rank + 1) * share)
     num_later = model.config.foresight_horizons - 1 if config.losses.world > 0 else 0
     batches = source.batches(config, mine=mine, cursor=run.course.cursor, num_later=num_later)
     pin = torch.device(device).type == "cuda"
-    with prepared(blocks_of(trained), recompute=config.recompute, compiled=config.compile), Ahead(batches, num=ahead, pin=pin) as feed:
+    blocks = prepared(blocks_of(learner.model), recompute=config.recompute, compiled=config.compile, float8=config.float8)
+    with blocks, Ahead(batches, num=ahead, pin=pin) as feed:
         run.train(feed)
-    if trained is not model:
-        whole = {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in trained.state_dict().items()}
-        model.load_state_dict(whole)
+    if learner.model is not model:
+        collect(learner.model, model, ranks)
     model.eval()
     return _result(model, config, run.course, clock.read())
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -18,28 +19,49 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from motorworks.models.driving_model import DrivingModel, ModelOutput
-from motorworks.models.parallel_plan import TENSOR_CUTS, blocks_of, check_tensor_size
-from motorworks.train.batch import Batch, look
+from motorworks.models.parallel_plan import blocks_of, check_tensor_size, tensor_cuts
+from motorworks.train.batch import Batch, again, look
+from motorworks.train.context import cut_sequence
+from motorworks.train.float8 import big_linears, in_float8
+from motorworks.train.pipeline import cut_blocks
 from motorworks.train.ranks import Ranks, local
+from motorworks.train.rows import cut_rows, join_rows
 
 
 class Seeing(nn.Module):
-    """A model and what its eyes need before it, as one call: FSDP gathers what lies outside the blocks once a step."""
+    """A model and what its eyes need before it, as one call: FSDP gathers what lies outside the blocks once a step.
 
-    def __init__(self, model: DrivingModel, *, even_if_blind: bool) -> None:
+    With `parts`, samples and images go through it in so many, each of which keeps what it said and is computed again in the backward pass, when
+    the gradient of the whole batch is known (as GradCache, Gao et al. 2021, arXiv 2101.06983). In a pipeline the stages cut samples themselves.
+    The state comes a third time: FSDP learns from a tensor's gradient that the backward pass has begun, and looks into no dataclass for one.
+    """
+
+    def __init__(self, model: DrivingModel, *, even_if_blind: bool, parts: int = 1, piped: bool = False) -> None:
         super().__init__()
-        self.model, self.even_if_blind = model, even_if_blind
+        self.model, self.even_if_blind, self.parts, self.piped = model, even_if_blind, parts, piped
 
-    def forward(self, batch: Batch, *, thought: bool) -> tuple[ModelOutput, Float[Tensor, "b ahead l c"]]:
-        inputs, ahead = look(self.model, batch, thought=thought, even_if_blind=self.even_if_blind)
-        return self.model(inputs), ahead
+    def forward(self, batch: Batch, *, thought: bool) -> tuple[ModelOutput, Float[Tensor, "b ahead l c"], Float[Tensor, "b d"]]:
+        inputs, ahead = look(self.model, batch, thought=thought, even_if_blind=self.even_if_blind, parts=self.parts)
+        if self.parts == 1 or self.piped:
+            output = self.model(inputs)
+        else:
+            output = join_rows([again(self.model, part) for part in cut_rows(inputs, self.parts)])
+        return output, ahead, output.state
 
 
-def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -> Seeing:
-    """Cuts `model` in place over `ranks.mesh`: columns and rows over `tensor`, then every block and the rest over `shard`, with copies over
-    `replicate`. With bf16, weights travel and multiply in bf16; gradients are summed, and weights kept, in fp32."""
+def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32", parts: int = 1) -> Seeing:
+    """Cuts `model` in place over `ranks.mesh`: blocks over `pipe`, tokens over `context`, columns and rows over `tensor`, then every block and
+    the rest over `shard`, with copies over `replicate`. With bf16, weights travel and multiply in bf16; gradients are summed, and weights kept,
+    in fp32."""
     if ranks.mesh is None:
-        return Seeing(model, even_if_blind=False)
+        return Seeing(model, even_if_blind=False, parts=parts)
+    piped, in_context = ranks.num_stages > 1, dist.get_world_size(ranks.context_group) > 1
+    if (piped or in_context) and (model.config.latent_thoughts or any(head.needs_memory for head in model.action_heads.values())):
+        raise ValueError(
+            "a head of tokens and latent thoughts go on from a remembered sequence, which is whole: leave ParallelPlan.pipe and context 1"
+        )
+    cut_blocks(model, ranks.pipe_group, max(parts, ranks.num_stages))
+    cut_sequence(model, ranks.context_group)
     cut_matrices(model, ranks.mesh["tensor"])
     if ranks.num_data > 1:
         if model.vision.tower is not None:
@@ -49,7 +71,7 @@ def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32") -
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if precision == "bf16" else MixedPrecisionPolicy()
     data = ranks.mesh["replicate", "shard"] if ranks.mesh["replicate"].size() > 1 else ranks.mesh["shard"]
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nothing writes into a model's output
-    seeing = Seeing(model, even_if_blind=True)
+    seeing = Seeing(model, even_if_blind=True, parts=parts, piped=piped)
     for block in blocks_of(model):
         fully_shard(block, mesh=data, mp_policy=policy)
     fully_shard(seeing, mesh=data, mp_policy=policy)
@@ -60,7 +82,8 @@ def cut_matrices(model: DrivingModel, mesh: DeviceMesh) -> None:
     """Cuts columns and rows over a mesh of one dimension, in place."""
     if mesh.size() > 1:
         check_tensor_size(model.config, mesh.size())
-        styles: dict[str, ParallelStyle] = {name: ColwiseParallel() if cut == "column" else RowwiseParallel() for name, cut in TENSOR_CUTS.items()}
+        cuts = tensor_cuts(model).items()
+        styles: dict[str, ParallelStyle] = {name: ColwiseParallel() if cut == "column" else RowwiseParallel() for name, cut in cuts}
         parallelize_module(model, mesh, styles)
 
 
@@ -100,9 +123,12 @@ class UnshuffleOrNone(nn.PixelUnshuffle):
 
 
 @contextmanager
-def prepared(blocks: Iterable[nn.Module], *, recompute: bool, compiled: bool) -> Iterator[None]:
-    """Inside, blocks are compiled and forget their activations, as asked for; afterwards they are as they were."""
+def prepared(blocks: Iterable[nn.Module], *, recompute: bool, compiled: bool, float8: bool = False) -> Iterator[None]:
+    """Inside, blocks are compiled, forget their activations and multiply in 8-bit floats, as asked for; afterwards they are as they were."""
     blocks = list(blocks)
+    linears = big_linears(blocks) if float8 else []
+    for linear in linears:
+        linear.forward = in_float8(linear)
     for block in blocks:
         if recompute:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
@@ -111,6 +137,8 @@ def prepared(blocks: Iterable[nn.Module], *, recompute: bool, compiled: bool) ->
     try:
         yield
     finally:
+        for linear in linears:
+            del linear.forward
         for block in blocks:
             if recompute:
                 del block.forward
@@ -118,22 +146,25 @@ def prepared(blocks: Iterable[nn.Module], *, recompute: bool, compiled: bool) ->
 
 
 @torch.no_grad()
-def clip_gradients(parameters: Iterable[Tensor], limit: float) -> Float[Tensor, ""]:
+def clip_gradients(parameters: Iterable[Tensor], limit: float, *, staged: Iterable[Tensor] = (), pipe_group: Any = None) -> Float[Tensor, ""]:
     """The norm of all gradients together, which are scaled down to `limit` where it is larger. As torch.nn.utils.clip_grad_norm_, also where
-    tensors lie on different meshes: what other ranks hold counts, copies count once."""
+    tensors lie on different meshes: what other ranks hold counts, copies count once. Of those `staged` the other stages hold others."""
     parameters = [value for value in parameters if value.grad is not None]
+    apart = {id(value) for value in staged}
     if not any(isinstance(value.grad, DTensor) for value in parameters):
         return torch.nn.utils.clip_grad_norm_(parameters, limit)
-    alike: dict[tuple[DeviceMesh, tuple[int, ...]], list[Tensor]] = defaultdict(list)
+    alike: dict[tuple[DeviceMesh, tuple[int, ...], bool], list[Tensor]] = defaultdict(list)
     for value in parameters:
         cut = tuple(dim for dim, placement in enumerate(value.grad.placements) if placement.is_shard())
-        alike[value.grad.device_mesh, cut].append(local(value.grad))
-    squares = []
-    for (mesh, cut), grads in alike.items():
+        alike[value.grad.device_mesh, cut, id(value) in apart].append(local(value.grad))
+    of_all, of_stage = torch.zeros((), device=local(parameters[0]).device), torch.zeros((), device=local(parameters[0]).device)
+    for (mesh, cut, elsewhere), grads in alike.items():
         square = torch.stack(torch._foreach_norm(grads)).square().sum()
         for dim in cut:
             dist.all_reduce(square, group=mesh.get_group(dim))
-        squares.append(square)
-    norm = torch.stack(squares).sum().sqrt()
+        (of_stage if elsewhere else of_all).add_(square)
+    if apart:
+        dist.all_reduce(of_stage, group=pipe_group)
+    norm = (of_all + of_stage).sqrt()
     torch._foreach_mul_([grad for grads in alike.values() for grad in grads], (limit / (norm + 1e-6)).clamp(max=1.0))
     return norm

@@ -1,7 +1,7 @@
 """The processes that train one model together: who this one is among them, and the few things they tell each other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +14,7 @@ from torch.distributed.tensor import DTensor
 from motorworks.models.driving_model import ModelOutput
 from motorworks.train.batch import Batch
 from motorworks.train.fit_config import ParallelPlan
+from motorworks.train.rows import each_tensor
 
 Value = TypeVar("Value")
 _OF_IMAGES = ("images", "cameras", "gain", "offset")  # fields of a batch that losses have no rows of
@@ -21,14 +22,15 @@ _OF_IMAGES = ("images", "cameras", "gain", "offset")  # fields of a batch that l
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """`rank` counts all processes. Ranks with the same `data_rank` see the same samples: they hold other columns of the same matrices."""
+    """`rank` counts all processes. Ranks with the same `data_rank` see the same samples: they hold other columns, blocks or tokens."""
 
     rank: int = 0
     num_ranks: int = 1
     data_rank: int = 0
     num_data: int = 1
-    mesh: DeviceMesh | None = None  # of replicate, shard and tensor; None: this process is alone
+    mesh: DeviceMesh | None = None  # of pipe, replicate, shard (over parts of a sequence too) and tensor; None: this process is alone
     data_group: Any = None  # one of each data_rank
+    context_group: Any = None  # the parts of one sequence, in order
     talk_group: Any = None  # all, over gloo: for what lies on the CPU
 
     @staticmethod
@@ -40,18 +42,30 @@ class Ranks:
             return Ranks()
         num = dist.get_world_size()
         plan = plan.filling(num)
-        mesh = init_device_mesh(torch.device(device).type, (plan.replicate, plan.shard, plan.tensor), mesh_dim_names=("replicate", "shard", "tensor"))
-        groups = [dist.new_group(list(range(column, num, plan.tensor))) for column in range(plan.tensor)]
-        rank = dist.get_rank()
+        weights = {"pipe": plan.pipe, "replicate": plan.replicate, "shard": plan.shard * plan.context, "tensor": plan.tensor}
+        samples = {"pipe": plan.pipe, "data": plan.replicate * plan.shard, "context": plan.context, "tensor": plan.tensor}
+        mesh, same = (init_device_mesh(torch.device(device).type, tuple(one.values()), mesh_dim_names=tuple(one)) for one in (weights, samples))
         return Ranks(
-            rank=rank,
+            rank=dist.get_rank(),
             num_ranks=num,
-            data_rank=rank // plan.tensor,
-            num_data=num // plan.tensor,
+            data_rank=same["data"].get_local_rank(),
+            num_data=same["data"].size(),
             mesh=mesh,
-            data_group=groups[rank % plan.tensor],
+            data_group=same["data"].get_group(),
+            context_group=same["context"].get_group(),
             talk_group=dist.new_group(backend="gloo"),
         )
+
+    @property
+    def num_stages(self) -> int:
+        """Of the pipeline."""
+        return 1 if self.mesh is None else self.mesh["pipe"].size()
+
+    @property
+    def pipe_group(self) -> Any:
+        """The stages of one pipeline, in order."""
+        assert self.mesh is not None
+        return self.mesh["pipe"].get_group()
 
     def most(self, value: int) -> int:
         """The largest value that any rank says."""
@@ -78,17 +92,11 @@ class Ranks:
         they are; about 20 kB a sample travel. A gradient comes back to each rank for its own rows."""
         if self.num_data == 1:
             return output, batch
-        return self._joined(output, ()), self._joined(batch, _OF_IMAGES)
 
-    def _joined(self, rows: Any, leave: Sequence[str]) -> Any:
-        found = {item.name: getattr(rows, item.name) for item in fields(rows) if item.name not in leave}
-        return replace(rows, **{name: self._every(value) for name, value in found.items() if value is not None})
-
-    def _every(self, value: Any) -> Any:
-        """Of a tensor, or of what the heads answered, by name."""
-        if isinstance(value, Tensor):
+        def every(value: Tensor) -> Tensor:
             return _Rows.apply(value, self.data_group)
-        return {name: self._joined(answer, ()) for name, answer in value.items()}
+
+        return each_tensor(output, every), each_tensor(batch, every, leave=_OF_IMAGES)
 
     def check_replicas(self, named: Sequence[tuple[str, Tensor]]) -> None:
         """Raises, on all ranks, where copies of a tensor differ in any bit: memory or a processor has failed, or the copies took other steps."""

@@ -144,9 +144,9 @@ class Snapshots:
         dcp.load({**wanted, **{name: value for name, (*_, value) in states.items()}}, storage_reader=reader, no_dist=self._group is None)
         for stepper, value, key, tensor in states.values():
             stepper.state[value][key] = tensor
-        own = wanted.get(f"random.{self.ranks.rank}")
-        torch.set_rng_state(own) if own is not None else torch.manual_seed(learner.config.seed + snapshot.progress["step"] + self.ranks.rank)
-        if _on_gpu(learner) and (on_gpu := wanted.get(f"random.cuda.{self.ranks.rank}")) is not None:
+        own = wanted.get(f"random.{self.ranks.data_rank}")
+        torch.set_rng_state(own) if own is not None else torch.manual_seed(learner.config.seed + snapshot.progress["step"] + self.ranks.data_rank)
+        if _on_gpu(learner) and (on_gpu := wanted.get(f"random.cuda.{self.ranks.data_rank}")) is not None:
             torch.cuda.set_rng_state(on_gpu)
 
     def live(self, seconds: dict[str, float]) -> None:
@@ -177,9 +177,9 @@ def _tensors(learner: Learner) -> dict[str, Tensor]:
     for number, stepper in enumerate(learner.steppers):
         for value, state in stepper.state.items():
             found |= {f"stepper.{number}.{names[id(value)]}.{key}": part for key, part in state.items()}
-    found[f"random.{learner.ranks.rank}"] = torch.get_rng_state()
+    found[f"random.{learner.ranks.data_rank}"] = torch.get_rng_state()
     if _on_gpu(learner):
-        found[f"random.cuda.{learner.ranks.rank}"] = torch.cuda.get_rng_state()
+        found[f"random.cuda.{learner.ranks.data_rank}"] = torch.cuda.get_rng_state()
     return found
 
 

@@ -22,6 +22,7 @@ from motorworks.train.head_losses import FlowLoss, GateLoss, LatentLoss, TokenLo
 from motorworks.train.loop import fit
 from motorworks.train.losses import WorldLoss
 from motorworks.train.polish import polish
+from motorworks.train.rows import join_rows
 from tests.train.test_losses import _pair
 
 SMALL = replace(family("pico"), depth=1, vision_depth=1)
@@ -109,6 +110,17 @@ def test_flow_loss_counts_only_samples_with_a_future_and_teaches_the_choice():
     assert parts["flow"] == pytest.approx(1.0)
     loss.backward()
     assert logits.grad[:3].abs().sum() > 0 and logits.grad[3].abs().sum() == 0
+
+
+def test_plans_of_some_samples_are_held_against_those_samples_when_parts_of_a_batch_are_joined():
+    output, batch = _pair()
+    exact, judged = batch.controls[[0, 2], None], torch.tensor([True, False])
+    logits, error = torch.zeros(1, 1), torch.zeros(2, 10)
+    parts = [{"flow": Answer(velocity_error=error, controls=one[None], logits=logits, judged=judged)} for one in exact]
+    answers = join_rows(parts)
+    assert answers["flow"].judged.tolist() == [True, False, True, False]
+    _, said = FlowLoss()(replace(output, answers=answers), batch)
+    assert float(said["flow_action"]) < 1e-3
 
 
 def test_gate_loss_learns_where_the_thought_came_nearer():

@@ -13,6 +13,7 @@ from torch.distributed.tensor import DTensor
 
 from motorworks.models.config import family
 from motorworks.models.driving_model import DrivingModel
+from motorworks.models.parallel_plan import stage_of
 from motorworks.train.batch import NO_JITTER, Batch, DrawOrder, gather
 from motorworks.train.clock import RunClock
 from motorworks.train.fit_config import FaultPolicy, FitConfig, LossWeights, ParallelPlan
@@ -21,15 +22,27 @@ from motorworks.train.loop import FitResult, fit
 from motorworks.train.ranks import Ranks, ReplicasDiffer, local
 from motorworks.train.samples import Samples
 from motorworks.train.snapshot import SnapshotConfig
+from motorworks.train.start import on_meta
 
 CONFIG = FitConfig(steps=3, batch_size=8, record_every=1, losses=LossWeights(road=0.5), think_every=2)
-PLANS = {"shard": ParallelPlan(), "replicate": ParallelPlan(replicate=2), "tensor": ParallelPlan(tensor=2)}
+PLANS = {
+    "shard": ParallelPlan(),
+    "replicate": ParallelPlan(replicate=2),
+    "tensor": ParallelPlan(tensor=2),
+    "pipe": ParallelPlan(pipe=2),
+    "context": ParallelPlan(context=2),
+}
 ADAM = replace(CONFIG, muon=False, lr=1e-4)  # it divides by the gradient: where that is all rounding, so is the step
 
 
 def model() -> DrivingModel:
     torch.manual_seed(0)
-    return DrivingModel(replace(family("pico"), depth=1))
+    return DrivingModel(family("pico"))
+
+
+def brought() -> DrivingModel:
+    """The first rank's has values."""
+    return model() if dist.get_rank() == 0 else on_meta(family("pico"))
 
 
 def gradients_and_losses(plan: ParallelPlan | None, samples: Samples, config: FitConfig) -> tuple[dict[str, torch.Tensor], list[float]]:
@@ -52,9 +65,10 @@ def equal_to_one(samples: Samples) -> None:
     for name, config in (("muon", CONFIG), ("adamw", ADAM)):
         alone, losses = gradients_and_losses(None, samples, config)
         for kind, plan in PLANS.items():
-            grads, cut = gradients_and_losses(plan, samples, config)
-            assert grads.keys() == alone.keys(), (kind, grads.keys() ^ alone.keys())
-            apart = {key: float((grads[key] - alone[key]).abs().max()) for key in alone}
+            grads, cut = gradients_and_losses(plan, samples, replace(config, accumulate=1 if config.muon else 2))
+            mine = {key for key in alone if stage_of(key, 2, plan.pipe) in (None, dist.get_rank() if plan.pipe > 1 else 0)}
+            assert grads.keys() == mine, (kind, grads.keys() ^ mine)
+            apart = {key: float((grads[key] - alone[key]).abs().max()) for key in mine}
             worst = max(apart, key=lambda key: apart[key])
             print(kind, name, "losses apart", max(abs(a - b) for a, b in zip(losses, cut, strict=True)), "gradients apart", worst, apart[worst])
             assert max(abs(a - b) for a, b in zip(losses, cut, strict=True)) < 1e-5, (kind, name, losses, cut)
@@ -76,23 +90,30 @@ def one_rank_blind(samples: Samples) -> None:
 
 def bf16_and_options(samples: Samples) -> None:
     config = replace(CONFIG, precision="bf16", recompute=True)
-    one, two = fit(model(), samples, config).curves, fit(model(), samples, config, plan=ParallelPlan()).curves
-    assert all(abs(a["loss"] - b["loss"]) < 2e-2 for a, b in zip(one, two, strict=True)), (one, two)
+    one = fit(model(), samples, config).curves
+    for plan in (ParallelPlan(), PLANS["pipe"]):
+        two = fit(model(), samples, config, plan=plan).curves
+        assert all(abs(a["loss"] - b["loss"]) < 2e-2 for a, b in zip(one, two, strict=True)), (plan, one, two)
 
 
 def goes_on_with_another_world(samples: Samples, folder: Path) -> None:
     """From a snapshot of one cut another goes on with the same samples; and one process, in the test itself."""
     config = replace(CONFIG, steps=6)
-    whole = fit(model(), samples, config).curves
+    alone = model()
+    whole = fit(alone, samples, config).curves
 
-    for start in ("shard", "tensor"):  # the end of these runs is forgotten: their last snapshot is of step 4
-        fit(model(), samples, config, plan=PLANS[start], snapshots=SnapshotConfig(folder=folder / start, every_steps=4, keep=1))
-    for start, plan in (("shard", "tensor"), ("tensor", "shard"), ("shard", "replicate")):
-        result: FitResult = fit(model(), samples, config, plan=PLANS[plan], snapshots=SnapshotConfig(folder=folder / start, keep=1))
+    for start in ("shard", "tensor", "pipe"):  # the end of these runs is forgotten: their last snapshot is of step 4
+        fit(brought(), samples, config, plan=PLANS[start], snapshots=SnapshotConfig(folder=folder / start, every_steps=4, keep=1))
+    for start, plan in (("shard", "tensor"), ("tensor", "pipe"), ("shard", "replicate"), ("pipe", "context")):
+        cut = brought()
+        result: FitResult = fit(cut, samples, config, plan=PLANS[plan], snapshots=SnapshotConfig(folder=folder / start, keep=1))
         assert [row["step"] for row in result.curves] == [1, 2, 3, 4, 5, 6]
         assert result.seconds["restart"] > 0  # it did go on, and not begin
         apart = max(abs(a["loss"] - b["loss"]) for a, b in zip(whole, result.curves, strict=True))
         assert apart < 1e-4, (start, plan, apart)
+        if dist.get_rank() == 0:
+            ends = {name: float((value - cut.state_dict()[name]).abs().max()) for name, value in alone.state_dict().items()}
+            assert max(ends.values()) < 1e-3, (start, plan, ends)
 
 
 def replicas_are_compared(samples: Samples) -> None:

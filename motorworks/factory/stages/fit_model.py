@@ -41,17 +41,22 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     import numpy as np
     import torch
 
+    from motorworks.factory.launch import rank
     from motorworks.factory.process_group import process_group
-    from motorworks.models.pretrained import new_member
-    from motorworks.train.checkpoint import load, save
+    from motorworks.models.pretrained import member_config, new_member
+    from motorworks.train.checkpoint import load, load_config, save
     from motorworks.train.loop import fit
     from motorworks.train.sample_files import load_samples
     from motorworks.train.snapshot import SnapshotConfig
+    from motorworks.train.start import on_meta
 
     torch.manual_seed(config.fit.seed)
     torch.set_num_threads(config.threads)
-    start = inputs.many("start")
-    model = load(start[0].path / "model.safetensors")[0] if start else new_member(config.model, decoder=config.decoder, eye=config.eye)
+    start = [one.path / "model.safetensors" for one in inputs.many("start")]
+    if rank() > 0:  # the first brings the weights
+        model = on_meta(load_config(start[0]) if start else member_config(config.model, decoder=config.decoder, eye=config.eye))
+    else:
+        model = load(start[0])[0] if start else new_member(config.model, decoder=config.decoder, eye=config.eye)
     samples = load_samples(inputs.one("samples").path / "samples.npz")
     if config.share < 1:
         samples = samples.select(np.arange(round(config.share * len(samples))))
@@ -68,7 +73,8 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
             plan=config.plan,
             snapshots=SnapshotConfig(folder=out.resume),
         )
-    save(out.path / "model.safetensors", model)
+    if rank() == 0:
+        save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(curve_rows(result.curves)))
     out.record(
         num_samples_available=len(samples), **facts_of([result], model, threads=config.threads, device=config.device, precision=config.fit.precision)

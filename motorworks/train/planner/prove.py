@@ -115,7 +115,6 @@ def fake_step(config: ModelConfig, sharding: Sharding, mesh: tuple[DeviceMesh, D
     # on fake tensors transformers cannot see that a row holds one sequence, and would keep a mask that real ones do without
     with FakeTensorMode(allow_non_fake_inputs=True), mock.patch("transformers.masking_utils.find_packed_sequence_indices", return_value=None):
         params = list(step.to_empty(device="cpu").parameters())
-        model.action.knots = model.action.knots.bfloat16()  # FSDP2 casts no buffers
         stepper = torch.optim.AdamW(params, lr=1e-4, fused=True)
         with MemoryTracker() as tracker:
             tracker.adopt(params)
