@@ -12,7 +12,6 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
-from motorworks.models.parallel_plan import blocks_of
 from motorworks.train.batch import Batch
 from motorworks.train.clock import RunClock
 from motorworks.train.course import Course
@@ -21,7 +20,7 @@ from motorworks.train.feed import Ahead, InMemory, Source
 from motorworks.train.fit_config import FitConfig, ParallelPlan
 from motorworks.train.learner import Learner, thinks
 from motorworks.train.losses import Loss
-from motorworks.train.parallel import prepared
+from motorworks.train.prepared import prepared
 from motorworks.train.ranks import Ranks
 from motorworks.train.samples import Samples
 from motorworks.train.snapshot import Snapshot, SnapshotConfig, Snapshots
@@ -84,7 +83,7 @@ def fit(
     num_later = model.config.foresight_horizons - 1 if config.losses.world > 0 else 0
     batches = source.batches(config, mine=mine, cursor=run.course.cursor, num_later=num_later)
     pin = torch.device(device).type == "cuda"
-    with prepared(blocks_of(trained), recompute=config.recompute, compiled=config.compile), Ahead(batches, num=ahead, pin=pin) as feed:
+    with prepared(trained, config, device=device, cut=ranks.mesh is not None), Ahead(batches, num=ahead, pin=pin) as feed:
         run.train(feed)
     if trained is not model:
         whole = {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in trained.state_dict().items()}

@@ -2,9 +2,7 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
@@ -15,7 +13,6 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from motorworks.models.driving_model import DrivingModel, ModelOutput
 from motorworks.models.parallel_plan import TENSOR_CUTS, blocks_of, check_tensor_size
@@ -97,24 +94,6 @@ class UnshuffleOrNone(nn.PixelUnshuffle):
         _, channels, height, width = pixels_BCHW.shape
         factor = self.downscale_factor
         return pixels_BCHW.reshape(0, channels * factor**2, height // factor, width // factor)
-
-
-@contextmanager
-def prepared(blocks: Iterable[nn.Module], *, recompute: bool, compiled: bool) -> Iterator[None]:
-    """Inside, blocks are compiled and forget their activations, as asked for; afterwards they are as they were."""
-    blocks = list(blocks)
-    for block in blocks:
-        if recompute:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-        if compiled:
-            block.compile()
-    try:
-        yield
-    finally:
-        for block in blocks:
-            if recompute:
-                del block.forward
-            block._compiled_call_impl = None
 
 
 @torch.no_grad()
