@@ -1,7 +1,7 @@
 """Hugging Face's Trainer on the same model, batches, losses and precision: what a member trains at without this engine."""
 
 import tempfile
-import time
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from motorworks.train.samples import Samples
 
 
-def trainer_samples_per_s(model: "DrivingModel", samples: "Samples", config: "FitConfig", *, warm_steps: int = 2) -> float:
-    """Of the steps after the warm ones; AdamW, no evaluation, nothing saved, no worker processes, as few reports as it allows."""
+def train_by_trainer(model: "DrivingModel", samples: "Samples", config: "FitConfig", on_step: Callable[[int], None]) -> None:
+    """Calls `on_step` with the number of steps done; AdamW, no evaluation, nothing saved, no worker processes, as few reports as it allows.
+    With `config.compile` as Trainer's own `torch_compile` does it."""
     import numpy as np
     import torch
     from torch.utils.data import Dataset
@@ -50,16 +51,13 @@ def trainer_samples_per_s(model: "DrivingModel", samples: "Samples", config: "Fi
         batch = gather(samples, np.array(rows), config.jitter, generator, world=config.losses.world > 0)
         return {one.name: getattr(batch, one.name) for one in fields(batch) if getattr(batch, one.name) is not None}
 
-    times: list[float] = []
-
-    class Clock(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            times.append(time.perf_counter())
+    class AfterStep(TrainerCallback):
+        def on_step_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+            on_step(state.global_step)
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(output_dir=folder, **_arguments(config))
-        Trainer(model=Wrapped(), args=arguments, train_dataset=Rows(), data_collator=collate, callbacks=[Clock()]).train()
-    return config.batch_size * (len(times) - 1 - warm_steps) / (times[-1] - times[warm_steps])
+        Trainer(model=Wrapped(), args=arguments, train_dataset=Rows(), data_collator=collate, callbacks=[AfterStep()]).train()
 
 
 def _arguments(config: "FitConfig") -> dict[str, Any]:
@@ -68,6 +66,7 @@ def _arguments(config: "FitConfig") -> dict[str, Any]:
         "max_steps": config.steps,
         "learning_rate": config.lr,
         "bf16": config.precision == "bf16",
+        "torch_compile": config.compile,
         "use_cpu": True,
         "report_to": [],
         "logging_strategy": "no",

@@ -100,7 +100,7 @@ class FitConfig:
     losses: LossWeights = field(default_factory=LossWeights)
     jitter: Jitter = field(default_factory=Jitter)
     record_every: int = 10
-    compile: bool = False  # torch.compile of each block; worth its half minute from about 150 steps on (docs/training.md)
+    compile: bool = False  # torch.compile of eye and decoder; pays for its minute in long runs (docs/training.md)
     recompute: bool = False  # activations inside blocks are computed again in the backward pass instead of being kept
     accumulate: int = 1  # micro-batches of a step, on each rank: memory of one, one more forward pass, the losses still of the whole batch
     float8: bool = False  # products inside blocks in 8-bit floats, with precision bf16; refused where the hardware has none

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
-from motorworks.models.parallel_plan import blocks_of
 from motorworks.train.batch import Batch
 from motorworks.train.clock import RunClock
 from motorworks.train.course import Course
@@ -20,7 +19,7 @@ from motorworks.train.fit_config import FitConfig, ParallelPlan
 from motorworks.train.float8 import check_float8
 from motorworks.train.learner import Learner, thinks
 from motorworks.train.losses import Loss
-from motorworks.train.parallel import prepared
+from motorworks.train.prepared import prepared
 from motorworks.train.ranks import Ranks
 from motorworks.train.samples import Samples
 from motorworks.train.snapshot import Snapshot, SnapshotConfig, Snapshots
@@ -94,8 +93,7 @@ def fit(
     num_later = model.config.foresight_horizons - 1 if config.losses.world > 0 else 0
     batches = source.batches(config, mine=mine, cursor=run.course.cursor, num_later=num_later)
     pin = torch.device(device).type == "cuda"
-    blocks = prepared(blocks_of(learner.model), recompute=config.recompute, compiled=config.compile, float8=config.float8)
-    with blocks, Ahead(batches, num=ahead, pin=pin) as feed:
+    with prepared(learner.model, config, device=device, cut=ranks.mesh is not None), Ahead(batches, num=ahead, pin=pin) as feed:
         run.train(feed)
     if learner.model is not model:
         collect(learner.model, model, ranks)

@@ -2,9 +2,7 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,13 +14,11 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from motorworks.models.driving_model import DrivingModel, ModelOutput
 from motorworks.models.parallel_plan import blocks_of, check_tensor_size, tensor_cuts
 from motorworks.train.batch import Batch, again, look
 from motorworks.train.context import cut_sequence
-from motorworks.train.float8 import big_linears, in_float8
 from motorworks.train.pipeline import cut_blocks
 from motorworks.train.ranks import Ranks, local
 from motorworks.train.rows import cut_rows, join_rows
@@ -120,29 +116,6 @@ class UnshuffleOrNone(nn.PixelUnshuffle):
         _, channels, height, width = pixels_BCHW.shape
         factor = self.downscale_factor
         return pixels_BCHW.reshape(0, channels * factor**2, height // factor, width // factor)
-
-
-@contextmanager
-def prepared(blocks: Iterable[nn.Module], *, recompute: bool, compiled: bool, float8: bool = False) -> Iterator[None]:
-    """Inside, blocks are compiled, forget their activations and multiply in 8-bit floats, as asked for; afterwards they are as they were."""
-    blocks = list(blocks)
-    linears = big_linears(blocks) if float8 else []
-    for linear in linears:
-        linear.forward = in_float8(linear)
-    for block in blocks:
-        if recompute:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-        if compiled:
-            block.compile()
-    try:
-        yield
-    finally:
-        for linear in linears:
-            del linear.forward
-        for block in blocks:
-            if recompute:
-                del block.forward
-            block._compiled_call_impl = None
 
 
 @torch.no_grad()
