@@ -28,7 +28,7 @@ class VectorIndex:
     """Vectors of length 1 by clip: a Lance dataset with the columns of `vector_table`, perhaps indexed."""
 
     def __init__(self, dataset: Any):
-        self._dataset, self.indexed = dataset, bool(dataset.list_indices())
+        self._dataset, self.indexed = dataset, bool(dataset.describe_indices())
         self.embedder = (dataset.schema.metadata or {}).get(b"embedder", b"").decode()
         self._exact: tuple[list[bytes], Any] | None = None
 
