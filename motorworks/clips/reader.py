@@ -10,14 +10,13 @@ from motorworks.clips.readers.dgp import DgpReader
 from motorworks.clips.readers.donkeycar import DonkeycarReader
 from motorworks.clips.readers.lerobot import LerobotReader
 from motorworks.clips.readers.nuscenes import NuscenesReader
-from motorworks.clips.readers.physical_ai import PhysicalAiReader, parts_of_chunk
+from motorworks.clips.readers.physical_ai import PhysicalAiReader
 from motorworks.clips.readers.py123d import Py123dReader
 from motorworks.clips.readers.ros import RosReader
 from motorworks.clips.readers.settings import settings_file
-from motorworks.clips.readers.telemetry import beside
 from motorworks.clips.readers.tesla import TeslaReader
 from motorworks.clips.readers.video import DashcamReader
-from motorworks.clips.readers.waymo_e2e import WaymoE2EReader, shards_beside
+from motorworks.clips.readers.waymo_e2e import WaymoE2EReader
 from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.clips.store import PACKS, ClipStore, is_store
 
@@ -25,7 +24,7 @@ __all__ = ["READERS", "ClipReader", "Quarantined", "ReadResult", "find", "read",
 _MAX_DEPTH = 8
 
 
-class StoreReader:
+class StoreReader(ClipReader):
     """Reads a clip store: what an ingest, a drive or a mine left. Source and recording stay what they were."""
 
     name = "store"
@@ -89,10 +88,10 @@ def find(paths: Sequence[Path], readers: Sequence[ClipReader] = READERS) -> list
     return list(found.values())
 
 
-def read_beside(path: Path) -> tuple[Path, ...]:
-    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, the telemetry of a file, the rest of a chunk or split."""
-    found = (settings_file(path), beside(path) if path.is_file() else None, *parts_of_chunk(path), *shards_beside(path))
-    return tuple(one for one in found if one is not None)
+def read_beside(path: Path, readers: Sequence[ClipReader] = READERS) -> tuple[Path, ...]:
+    """What reading a recording, or a folder of them, depends on besides: its ingest.toml, and what its reader names."""
+    settings, reader = settings_file(path), next((one for one in readers if one.recognises(path)), None)
+    return (*([settings] if settings else ()), *(reader.beside(path) if reader else ()))
 
 
 def read_one(reader: ClipReader, path: Path) -> ReadResult:

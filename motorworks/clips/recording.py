@@ -26,7 +26,7 @@ class ReadResult:
 
 
 class ClipReader(Protocol):
-    """Reads one layout, and converts its frames and units to ours: the one door at which that is done."""
+    """Reads one layout, and converts its frames and units to ours: the one door at which that is done. Inherit it for what is usual."""
 
     name: str
     understands: str  # one line for a person: what a recording of this layout looks like
@@ -34,6 +34,10 @@ class ClipReader(Protocol):
     def recognises(self, path: Path) -> bool:
         """Whether `path` itself is one recording of this layout."""
         ...
+
+    def beside(self, path: Path) -> tuple[Path, ...]:
+        """What else reading the recording at `path` depends on, outside it; an ingest.toml goes without saying."""
+        return ()
 
     def read(self, path: Path) -> ReadResult:
         """All clips of the recording at `path`; what cannot be read is quarantined, not raised."""

@@ -4,10 +4,10 @@ import ctypes
 import time
 from pathlib import Path
 
-from motorworks.clips.recording import ReadResult
+from motorworks.clips.recording import ClipReader, ReadResult
 
 
-class DeadlyReader:
+class DeadlyReader(ClipReader):
     name = "deadly"
     understands = "a file that kills"
 

@@ -15,7 +15,7 @@ from motorworks.bodies.body import HIGHWAY_CAR
 from motorworks.clips.clock import Piece, cut_pieces
 from motorworks.clips.frames import iterate_video
 from motorworks.clips.motion import WGS84_E2, motion_at_ticks
-from motorworks.clips.recording import Quarantined, ReadResult
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 from motorworks.geometry.se2 import wrap_angle
@@ -25,7 +25,7 @@ _POSE_FILES = {"frame_times": (), "frame_positions": (3,), "frame_orientations":
 _MOVING_MPS = 5.0  # above this, course over ground is heading
 
 
-class Comma2k19Reader:
+class Comma2k19Reader(ClipReader):
     """Reads one segment folder."""
 
     name = "comma2k19"

@@ -16,11 +16,11 @@ from motorworks.bodies.body import CAR
 from motorworks.clips.readers.pictures import ImageFiles
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, pose_matrix, track_of_poses
 from motorworks.clips.readers.settings import Settings, with_settings
-from motorworks.clips.recording import Quarantined, ReadResult
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult
 from motorworks.geometry.array import Array
 
 
-class DgpReader:
+class DgpReader(ClipReader):
     """Reads one scene folder."""
 
     name = "dgp"

@@ -22,7 +22,7 @@ from jaxtyping import Float, UInt8
 from motorworks.bodies.body import DONKEY, respond
 from motorworks.clips.clock import Piece, cut_pieces
 from motorworks.clips.frames import open_image
-from motorworks.clips.recording import Quarantined, ReadResult
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip, Motion
 from motorworks.datatypes.trajectory import DT_S
 from motorworks.geometry.array import Array
@@ -42,7 +42,7 @@ class _Record:
     good: bool
 
 
-class DonkeycarReader:
+class DonkeycarReader(ClipReader):
     """Reads a tub folder."""
 
     name = "donkeycar"

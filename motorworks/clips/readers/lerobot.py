@@ -22,11 +22,11 @@ from motorworks.clips.export_lerobot import IMAGES
 from motorworks.clips.readers.arrow_table import NEEDS_PYARROW
 from motorworks.clips.readers.lerobot_columns import Chosen, choose, in_step, instructions_of, matrix_of, track_of_rows
 from motorworks.clips.readers.lerobot_own import is_own, own_clip
-from motorworks.clips.readers.pictures import ImageBytes, Pictures, VideoSpan
+from motorworks.clips.readers.pictures import ImageBytes, Pictures, VideoFrames
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, clips_of
 from motorworks.clips.readers.settings import Settings, with_settings
 from motorworks.clips.record import encoded
-from motorworks.clips.recording import Quarantined, ReadResult, join
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 
@@ -69,7 +69,7 @@ class Dataset:
         return rows
 
 
-class LerobotReader:
+class LerobotReader(ClipReader):
     """Reads one dataset."""
 
     name = "lerobot"
@@ -214,7 +214,7 @@ def _pictures(dataset: Dataset, file: Path, episode: Mapping[str, Any], key: str
         column = pyarrow.parquet.read_table(file, columns=[key], filters=[("episode_index", "==", episode["episode_index"])])[key]
         return ImageBytes(path=file, images=[image["bytes"] or b"" for image in column.take(kept).to_pylist()])
     span_us = np.rint((float(episode[f"videos/{key}/from_timestamp"]) + time_s[kept]) * 1e6).astype(np.int64)
-    return VideoSpan(path=_video(dataset, episode, key), time_us=span_us, within_us=round(0.5e6 / dataset.fps))
+    return VideoFrames(path=_video(dataset, episode, key), at=span_us, within_us=round(0.5e6 / dataset.fps))
 
 
 def _video(dataset: Dataset, episode: Mapping[str, Any], key: str) -> Path:

@@ -15,14 +15,14 @@ from motorworks.bodies.body import CAR
 from motorworks.clips.readers.pictures import ImageFiles
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, pose_matrix, track_of_poses
 from motorworks.clips.readers.settings import with_settings
-from motorworks.clips.recording import Quarantined, ReadResult, join
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 
 LICENCE = "CC-BY-NC-SA-4.0"
 _FRONT = "CAM_FRONT"
 _TABLES = ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor", "sensor")
 
 
-class NuscenesReader:
+class NuscenesReader(ClipReader):
     """Reads a folder of tables; pictures lie beside it."""
 
     name = "nuscenes"
@@ -31,6 +31,10 @@ class NuscenesReader:
     def recognises(self, path: Path) -> bool:
         """A folder that holds the tables."""
         return (path / "scene.json").is_file() and (path / "sample_data.json").is_file()
+
+    def beside(self, path: Path) -> tuple[Path, ...]:
+        """The pictures."""
+        return tuple(folder for name in ("samples", "sweeps") if (folder := path.parent / name).is_dir())
 
     def read(self, path: Path) -> ReadResult:
         """Every scene as clips."""

@@ -31,7 +31,7 @@ from motorworks.clips.readers.arrow_table import NEEDS_PYARROW, numbers, times_u
 from motorworks.clips.readers.pictures import VideoFrames
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, as_videos, camera_from, clips_of, pose_matrix, track_of_poses
 from motorworks.clips.readers.settings import Settings, with_settings
-from motorworks.clips.recording import Quarantined, ReadResult, join
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.datatypes.rig import Camera
 
 LICENCE = "nvidia-av-dataset"
@@ -41,7 +41,7 @@ _CALIBRATION = ("camera_intrinsics", "sensor_extrinsics")
 _QUATERNION, _POSITION, _VELOCITY = ("qw", "qx", "qy", "qz"), ("x", "y", "z"), ("vx", "vy", "vz")
 
 
-class PhysicalAiReader:
+class PhysicalAiReader(ClipReader):
     """Reads one chunk."""
 
     name = "physical_ai"
@@ -51,15 +51,16 @@ class PhysicalAiReader:
         """The front camera's archive of a chunk."""
         return bool(_CHUNK.fullmatch(path.name)) and path.is_file()
 
+    def beside(self, path: Path) -> tuple[Path, ...]:
+        """The chunk's other archives, and its tables."""
+        return _parts(path)
+
     def read(self, path: Path) -> ReadResult:
         """Every clip of the chunk, its pictures encoded: decoded, a hundred clips of seven cameras are 15 GB."""
         return with_settings(path, lambda settings: _read(path, settings))
 
 
-def parts_of_chunk(path: Path) -> tuple[Path, ...]:
-    """What else reading a front camera's archive depends on; nothing for another file."""
-    if not _CHUNK.fullmatch(path.name):
-        return ()
+def _parts(path: Path) -> tuple[Path, ...]:
     root, chunk = path.absolute().parent.parent.parent, path.stem.rpartition(".")[2]
     cameras = [folder / f"{folder.name}.{chunk}.zip" for folder in sorted((root / "camera").glob("camera_*")) if folder.name != _FRONT]
     calibration = [root / "calibration" / kind / f"{kind}.{chunk}.parquet" for kind in _CALIBRATION]
@@ -108,7 +109,7 @@ def _read(path: Path, settings: Settings) -> ReadResult:
         return ReadResult(quarantine=[Quarantined(path=path, reason=NEEDS_PYARROW)])
     quarantine: list[Quarantined] = []
     archives: dict[str, _Archive] = {}
-    parts = parts_of_chunk(path)
+    parts = _parts(path)
     for part in (path, *(part for part in parts if part.suffix == ".zip")):
         try:
             with zipfile.ZipFile(part) as archive:
@@ -161,7 +162,7 @@ def _camera_log(archive: _Archive, clip_id: str, name: str, time_us: Any, camera
     ticks = np.arange(start_us, time_us[-1] + TICK_US, TICK_US, dtype=np.int64)
     kept = np.unique(nearest_index(time_us, ticks))
     file = f"{clip_id}.{name}.mp4"
-    pictures = VideoFrames(path=archive.path / file, frame=kept, source=lambda: io.BytesIO(archive.read(file)))
+    pictures = VideoFrames(path=archive.path / file, at=kept, source=lambda: io.BytesIO(archive.read(file)))
     return CameraLog(name=name.removeprefix("camera_"), time_us=time_us[kept], pictures=pictures, camera=camera)
 
 

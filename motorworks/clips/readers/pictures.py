@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 import av
-from jaxtyping import Int, Int64, UInt8
+import numpy as np
+from jaxtyping import Int, UInt8
 from PIL import UnidentifiedImageError
 
 from motorworks.clips.frames import iterate_video, open_image
@@ -59,62 +60,45 @@ class ImageBytes:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFrames:
-    """Frames of one video by their number in it; decoded in one pass, those that are listed kept."""
+    """Frames of a video by their number in it, or by time; decoded in one pass, by time from the key frame before, those that are listed kept."""
 
     path: Path
-    frame: Int[Array, " picture"]
+    at: Int[Array, " picture"]  # numbers, or with `within_us` times in microseconds
+    within_us: int | None = None  # how far the video's own time may be off
     source: Callable[[], IO[bytes]] | None = None  # of a video inside another file
-    _decoded: dict[int, UInt8[Array, "height width 3"]] = field(default_factory=dict, repr=False)
-
-    def open(self, index: int, size_px: tuple[int, int] | None) -> UInt8[Array, "height width 3"]:
-        if not self._decoded:
-            wanted, source = set(self.frame.tolist()), self.path if self.source is None else self.source()
-            self._decoded.update((number, frame) for number, (_, frame) in enumerate(iterate_video(source, size_px)) if number in wanted)
-        number = int(self.frame[index])
-        if number not in self._decoded:
-            raise ValueError(f"the video ends before frame {number}")
-        return self._decoded[number]
-
-    def place(self, index: int) -> Path:
-        return self.path
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoSpan:
-    """Frames of a part of a video by their time in it, which increases; decoded in one pass from the key frame before, those that are listed kept."""
-
-    path: Path
-    time_us: Int64[Array, " picture"]
-    within_us: int = 1000  # how far the video's own time may be off
     _decoded: dict[int, UInt8[Array, "height width 3"]] = field(default_factory=dict, repr=False)
     _ended: list[str] = field(default_factory=list, repr=False)  # one text: why nothing more is to come
 
     def open(self, index: int, size_px: tuple[int, int] | None) -> UInt8[Array, "height width 3"]:
         if not self._ended:
-            self._decode(size_px)
-        if index not in self._decoded:
-            raise ValueError(f"{self._ended[0]}; {len(self.time_us) - len(self._decoded)} of {len(self.time_us)} frames are missing")
-        return self._decoded[index]
+            self._ended.append(self._decode(size_px))
+        at = int(self.at[index])
+        if at not in self._decoded:
+            wanted = set(self.at.tolist())
+            raise ValueError(f"{self._ended[0]}; {len(wanted - self._decoded.keys())} of {len(wanted)} frames are missing")
+        return self._decoded[at]
 
     def place(self, index: int) -> Path:
         return self.path
 
-    def _decode(self, size_px: tuple[int, int] | None) -> None:
-        wanted, found = self.time_us.tolist(), dict[int, int]()
+    def _decode(self, size_px: tuple[int, int] | None) -> str:
+        wanted, off = np.unique(self.at).tolist(), dict[int, int]()
+        within, start_us = (0, None) if self.within_us is None else (self.within_us, wanted[0] - self.within_us)
         time_us: int | None = None
         try:
-            for time_us, frame in iterate_video(self.path, size_px, start_us=wanted[0] - self.within_us):
-                if time_us is None:
+            source = self.path if self.source is None else self.source()
+            for number, (time_us, frame) in enumerate(iterate_video(source, size_px, start_us=start_us)):
+                at = number if self.within_us is None else time_us
+                if at is None:
                     raise ValueError("frames have no time")
-                if time_us > wanted[-1] + self.within_us:
+                if at > wanted[-1] + within:
                     break
-                place = bisect_left(wanted, time_us)
-                for index in (place - 1, place):
-                    off_us = abs(wanted[index] - time_us) if 0 <= index < len(wanted) else self.within_us + 1
-                    if off_us <= found.get(index, self.within_us):
-                        found[index], self._decoded[index] = off_us, frame
-            self._ended.append("the video has no frame at the time")
+                place = bisect_left(wanted, at)
+                for near in wanted[max(0, place - 1) : place + 1]:
+                    if abs(near - at) <= off.get(near, within):
+                        off[near], self._decoded[near] = abs(near - at), frame
         except FileNotFoundError:
             raise
         except (OSError, ValueError, av.FFmpegError) as error:
-            self._ended.append(f"undecodable{'' if time_us is None else f' after {time_us / 1e6:.1f} s'} ({error})")
+            return f"undecodable{'' if time_us is None else f' after {time_us / 1e6:.1f} s'} ({error})"
+        return "the video ends too early" if self.within_us is None else "the video has no frame at the time"

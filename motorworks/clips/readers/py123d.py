@@ -27,7 +27,7 @@ from motorworks.clips.readers.arrow_table import NEEDS_PYARROW, numbers, times_u
 from motorworks.clips.readers.pictures import ImageBytes, ImageFiles, Pictures, VideoFrames
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, camera_from, clips_of, of_one_shape, pose_matrix, track_of_poses
 from motorworks.clips.readers.settings import Settings, with_settings
-from motorworks.clips.recording import Quarantined, ReadResult, join
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
 
@@ -45,7 +45,7 @@ _LICENCES = {  # of the data; a licence in ingest.toml goes before
 }
 
 
-class Py123dReader:
+class Py123dReader(ClipReader):
     """Reads one log."""
 
     name = "py123d"
@@ -165,7 +165,7 @@ def _pictures(path: Path, values: Any, kept: Array) -> Pictures:
     if arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind):
         return ImageBytes(path=path, images=[memoryview(values[int(index)].as_buffer()) for index in kept])
     if arrow.types.is_integer(kind):
-        return VideoFrames(path=path.with_suffix(".mp4"), frame=values.to_numpy()[kept].astype(np.int64))
+        return VideoFrames(path=path.with_suffix(".mp4"), at=values.to_numpy()[kept].astype(np.int64))
     if not arrow.types.is_string(kind):
         raise ValueError(f"column 'data' is {kind}: neither a picture, nor a frame's number, nor a path")
     names = [values[int(index)].as_py() for index in kept]

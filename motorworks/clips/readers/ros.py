@@ -17,11 +17,11 @@ from motorworks.clips.readers.ros_log import BagLog, Series, collect
 from motorworks.clips.readers.ros_motion import Frames, camera_of, track_of
 from motorworks.clips.readers.ros_topics import TopicsBroken, choose
 from motorworks.clips.readers.settings import Settings, with_settings
-from motorworks.clips.recording import Quarantined, ReadResult
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult
 from motorworks.datatypes.clip import FRONT_CAMERA
 
 
-class RosReader:
+class RosReader(ClipReader):
     """Reads one bag."""
 
     name = "ros"

@@ -61,7 +61,7 @@ class TelemetryBroken(ValueError):
     """The file cannot be used at all; the message names field and fix."""
 
 
-def beside(video: Path) -> Path | None:
+def telemetry_of(video: Path) -> Path | None:
     """The telemetry of a video: the CSV or GPX of its stem, or the only one in its folder where the video is the only one too."""
     for suffix in SUFFIXES:
         if (own := video.with_suffix(suffix)).is_file():

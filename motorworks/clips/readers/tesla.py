@@ -18,13 +18,13 @@ import numpy as np
 from motorworks.bodies.body import CAR
 from motorworks.clips.clock import thinned
 from motorworks.clips.motion import MAX_TRACK_GAP_S, Track, yaw_from_heading
-from motorworks.clips.readers.pictures import VideoSpan
+from motorworks.clips.readers.pictures import VideoFrames
 from motorworks.clips.readers.rig_log import CameraLog, RigLog, clips_of
 from motorworks.clips.readers.settings import Settings, with_settings
 from motorworks.clips.readers.tesla_sei import Seen, read_seen
 from motorworks.clips.readers.video import SUFFIXES
 from motorworks.clips.record import encoded
-from motorworks.clips.recording import Quarantined, ReadResult, join
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)-(front|back|left_repeater|right_repeater|left_pillar|right_pillar)\.mp4")
 _FRONT, _REVERSE = "front", 2
@@ -33,7 +33,7 @@ _LEAST_FIX_FRAC = 0.9
 _EVENT = "event.mp4"  # a montage that the car makes of the others
 
 
-class TeslaReader:
+class TeslaReader(ClipReader):
     """Reads one folder, usually an event's, or the minute of one front camera's file."""
 
     name = "tesla"
@@ -45,6 +45,12 @@ class TeslaReader:
             return any(_NAME.fullmatch(child.name) for child in path.iterdir())
         found = _NAME.fullmatch(path.name)
         return found is not None and found[2] == _FRONT and path.is_file()
+
+    def beside(self, path: Path) -> tuple[Path, ...]:
+        """Of a single file the other cameras of its minute."""
+        stamp = path.name.removesuffix(f"{_FRONT}{path.suffix}")
+        named = () if path.is_dir() else sorted(path.parent.iterdir())
+        return tuple(one for one in named if one.name.startswith(stamp) and one.name != path.name and _NAME.fullmatch(one.name))
 
     def read(self, path: Path) -> ReadResult:
         """Every minute as clips of all its cameras."""
@@ -91,7 +97,7 @@ def _minute(stamp: str, files: dict[str, Path], settings: Settings) -> ReadResul
     cameras = []
     for name, one in seen.items():
         kept_us = one.time_us[thinned(one.time_us)]
-        cameras.append(CameraLog(name=name, time_us=start_us + kept_us, pictures=VideoSpan(path=files[name], time_us=kept_us)))
+        cameras.append(CameraLog(name=name, time_us=start_us + kept_us, pictures=VideoFrames(path=files[name], at=kept_us, within_us=1000)))
     log = RigLog(
         recording_id=f"tesla-{stamp[:10]}",  # the minutes of a day follow on, and saved ones are copies of recent ones
         source="tesla",

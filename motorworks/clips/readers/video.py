@@ -11,8 +11,8 @@ from motorworks.clips.clock import MAX_GAP_S, MIN_CLIP_S, TICK_US, cut_pieces
 from motorworks.clips.frames import iterate_video
 from motorworks.clips.motion import Track, solve
 from motorworks.clips.readers.settings import Settings, with_settings
-from motorworks.clips.readers.telemetry import TelemetryBroken, beside, read_telemetry
-from motorworks.clips.recording import Quarantined, ReadResult
+from motorworks.clips.readers.telemetry import TelemetryBroken, read_telemetry, telemetry_of
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
 
@@ -21,7 +21,7 @@ MAX_READ_S = 600.0  # of one file: frames are held in memory, 0.7 GB at this len
 _CHUNK_BYTES = 1 << 20
 
 
-class DashcamReader:
+class DashcamReader(ClipReader):
     """Reads one video file."""
 
     name = "video"
@@ -30,6 +30,11 @@ class DashcamReader:
     def recognises(self, path: Path) -> bool:
         """A file with a video's suffix."""
         return path.is_file() and path.suffix.lower() in SUFFIXES
+
+    def beside(self, path: Path) -> tuple[Path, ...]:
+        """Its telemetry."""
+        source = telemetry_of(path)
+        return (source,) if source else ()
 
     def read(self, path: Path) -> ReadResult:
         """The video as clips; the first 10 minutes of it."""
@@ -71,7 +76,7 @@ def _read(path: Path, settings: Settings) -> ReadResult:
 
 
 def _telemetry(path: Path, settings: Settings, quarantine: list[Quarantined], notes: list[str]) -> Track | None:
-    source = beside(path)
+    source = telemetry_of(path)
     if source is None:
         notes.append(f"{path.name}: no telemetry, pictures only")
         return None

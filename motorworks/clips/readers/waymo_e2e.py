@@ -29,7 +29,7 @@ from motorworks.clips.readers.pictures import ImageBytes
 from motorworks.clips.readers.rig_log import FORWARD_FROM_OPTICAL, CameraLog, RigLog, as_videos, camera_from, clips_of, of_one_shape
 from motorworks.clips.readers.settings import Settings, with_settings
 from motorworks.clips.readers.wire import Message, fields
-from motorworks.clips.recording import Quarantined, ReadResult, join
+from motorworks.clips.recording import ClipReader, Quarantined, ReadResult, join
 from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
 from motorworks.geometry.se2 import wrap_angle
@@ -45,7 +45,7 @@ _STEP_S = 0.25
 _STANDS_M = 0.3  # a path that spreads less has no direction: the vehicle stands, and does not turn
 
 
-class WaymoE2EReader:
+class WaymoE2EReader(ClipReader):
     """Reads a shard's share of the sequences."""
 
     name = "waymo_e2e"
@@ -55,14 +55,13 @@ class WaymoE2EReader:
         """A file named as a shard."""
         return bool(_SHARD.fullmatch(path.name)) and path.is_file()
 
+    def beside(self, path: Path) -> tuple[Path, ...]:
+        """The other shards of its split."""
+        return tuple(shard for shard in _shards(path) if shard.name != path.name)
+
     def read(self, path: Path) -> ReadResult:
         """The sequences as clips, their pictures encoded."""
         return with_settings(path, lambda settings: _read(path, settings))
-
-
-def shards_beside(path: Path) -> tuple[Path, ...]:
-    """The other shards of a shard's split; nothing for another file."""
-    return tuple(shard for shard in _shards(path) if shard.name != path.name) if _SHARD.fullmatch(path.name) else ()
 
 
 def _shards(path: Path) -> list[Path]:

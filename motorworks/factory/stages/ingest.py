@@ -92,7 +92,7 @@ def _read_recordings(config: IngestConfig, out: Output) -> tuple[list[dict[str, 
     places: dict[str, list[Path]] = {}
     for reader, path in found:
         # clips and notes are named after the recording's last folder, so it is part of what is read
-        key = digest({"name": path.name, "content": [path_content(one, cache)["content"] for one in (path, *read_beside(path))]})
+        key = digest({"name": path.name, "content": [path_content(one, cache)["content"] for one in (path, *read_beside(path, [reader]))]})
         by_key[key] = (reader, path)
         places.setdefault(key, []).append(_place(config.paths, path))
     depends_on: dict[str, Any] = {"licence_allow": config.licence_allow}

@@ -68,12 +68,18 @@ def _linear(part: str, num_in: int, num_out: int, count: int = 1) -> list[Weight
 def _eye(config: ModelConfig) -> list[Weight]:
     dim, ratio, (rows, columns) = config.vision_dim, config.vision_mlp_ratio, config.grid
     found = [Weight(part="eye", shape=shape) for shape in ((rows * columns, dim), (config.latents_per_frame, dim))]
-    for before, after in pairwise(stem_widths(config)):
+    for before, after in pairwise(config.stem_widths):
         found += [Weight(part="eye", shape=(after, before, 3, 3)), Weight(part="eye", shape=(after,), count=3)]  # bias and norm
-    for count, norms in ((config.vision_depth, 4), (config.resampler_depth, 6)):
-        found.append(Weight(part="eye", shape=(dim,), count=count * norms))
-        for num_in, num_out in ((dim, dim), (dim, 2 * dim), (dim, dim), (dim, ratio * dim), (ratio * dim, dim)):
-            found += _linear("eye", num_in, num_out, count)
+    found += _blocks("eye", dim, ratio, config.vision_depth) + _blocks("eye", dim, ratio, config.resampler_depth, cross=True)
+    if config.calibrated:
+        found += _linear("eye", 6, dim) + _linear("eye", dim, dim)
+    return found
+
+
+def _blocks(part: str, dim: int, ratio: int, count: int, *, cross: bool = False) -> list[Weight]:
+    found = [Weight(part=part, shape=(dim,), count=count * (6 if cross else 4))]
+    for num_in, num_out in ((dim, dim), (dim, 2 * dim), (dim, dim), (dim, ratio * dim), (ratio * dim, dim)):
+        found += _linear(part, num_in, num_out, count)
     return found
 
 
@@ -102,6 +108,9 @@ def _ends(config: ModelConfig) -> list[Weight]:
     found = [Weight(part="ends", shape=shape) for shape in alone]
     for num_in, num_out in _end_linears(config):
         found += _linear("ends", num_in, num_out)
+    if config.num_views > 1:
+        found += [Weight(part="ends", shape=shape) for shape in ((config.num_frames, config.side_latents, dim), (config.side_latents, channel))]
+        found += _blocks("ends", channel, config.vision_mlp_ratio, 1, cross=True)
     return found
 
 
@@ -127,15 +136,10 @@ def kv_dim(config: ModelConfig) -> int:
     return config.dim // config.heads * config.kv_heads
 
 
-def stem_widths(config: ModelConfig) -> list[int]:
-    """Channels of the stem: models.vision.stem_widths, which would bring torch with it (a test compares)."""
-    steps = config.patch.bit_length() - 2
-    return [12, *(max(config.vision_dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
-
-
 def num_tokens(config: ModelConfig, *, thought: bool = True) -> int:
-    """Decoder positions of a sample."""
-    return config.num_full_tokens if thought else config.num_plan_tokens
+    """Decoder positions of a sample; the head of action tokens says each plan in some more."""
+    said = 2 * config.num_knots - 1 if "tokens" in config.action_heads else 0
+    return (config.num_full_tokens + said if thought else config.num_plan_tokens) + said
 
 
 @cache
@@ -143,9 +147,10 @@ def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = T
     """FLOP forward by part: `eye` of one image, the rest of one sample. 2 a multiply-add; `causal` counts half of the decoder's attention."""
     dim, ratio, (rows, columns), queries = config.vision_dim, config.vision_mlp_ratio, config.grid, config.latents_per_frame
     patches, pixels = rows * columns, config.height_px * config.width_px
-    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(stem_widths(config))))
+    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(config.stem_widths)))
     eye += config.vision_depth * (patches * (4 + 2 * ratio) * dim**2 + 2 * patches**2 * dim)
     eye += config.resampler_depth * (queries * (2 + 2 * ratio) * dim**2 + 2 * patches * dim**2 + 2 * queries * patches * dim)
+    eye += patches * ((6 + dim) * dim + 9) if config.calibrated else 0
     tokens = num_tokens(config, thought=thought)
     products = sum(math.prod(weight.shape) * weight.count for weight in _decoder(config) if len(weight.shape) == 2)
     decoder = tokens * products + config.depth * 2 * tokens**2 * config.dim * (0.5 if causal else 1.0)
@@ -154,11 +159,14 @@ def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = T
     knots = config.num_proposals * 2 * config.num_knots * NUM_STEPS
     ends = project * config.num_frames * queries + ego + act + (1 + thought) * (head + last + knots) + foresee + road
     ends += config.num_thought * say if thought else 0
+    if config.num_views > 1:
+        sides, around = config.side_latents, (config.num_views - 1) * queries
+        ends += config.num_frames * (sides * ((2 + 2 * ratio) * dim**2 + project) + 2 * around * dim**2 + 2 * sides * around * dim)
     return {"eye": 2.0 * eye, "decoder": 2.0 * decoder, "ends": 2.0 * ends}
 
 
 def train_flops(config: ModelConfig, *, thought: bool = True, world: bool = True, causal: bool = True) -> float:
     """Model FLOP of one sample (no recompute): three times the forward pass of what has a gradient, and the other images once."""
     flops = forward_flops(config, thought=thought, causal=causal)
-    others = config.num_frames - 1 + (1 if world else 0)
-    return 3 * sum(flops.values()) + others * flops["eye"]
+    others = config.num_views * (config.num_frames - 1) + (1 if world else 0)
+    return 3 * (sum(flops.values()) + (config.num_views - 1) * flops["eye"]) + others * flops["eye"]
