@@ -12,7 +12,6 @@ from motorworks.models.config import FAMILY, family, looking
 from motorworks.models.driving_model import DrivingModel, ModelInput
 from motorworks.train.planner import shapes
 
-
 AROUND = looking(family("pico"), num_views=3, num_frames=4)
 
 
