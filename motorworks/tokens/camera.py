@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from motorworks.datatypes.rig import Camera
 from motorworks.geometry.array import Array
