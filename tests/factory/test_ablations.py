@@ -41,6 +41,10 @@ def test_the_other_studies_vary_what_they_are_about() -> None:
     assert {(config.fit.losses.world > 0, config.share) for config in arms} == {(on, share) for on in (True, False) for share in (0.25, 0.5, 1.0)}
     tokens = [vision[f"vision/{arm}_1/sft"].config.model.latents_per_frame for arm in vision["vision/compare"].config.arms]
     assert tokens == [4, 8, 16]
+    rigs = _chain(ablations.views(RecipeOptions()))
+    seen = [rigs[f"views/{arm}_1/sft"].config.model for arm in rigs["views/compare"].config.arms]
+    assert [(shape.num_views, shape.num_frames) for shape in seen] == [(1, 2), (1, 4), (3, 2), (3, 4)]
+    assert (rigs["rig3_curate"].config.num_views, rigs["rig3_curate"].config.num_frames) == (3, 4)  # one set of samples for all
     judged = thoughts["thoughts/compare"]
     assert all(judged.inputs[arm] is judged.inputs["off"] for arm in judged.config.arms)  # the same models
     assert judged.config.thinking == {"text": "text", "latent": "latent", "adaptive_text": "text"}
