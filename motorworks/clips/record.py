@@ -162,6 +162,11 @@ def decode_view(head_bytes: bytes | memoryview, video: memoryview | bytes, camer
     return replace(cut(whole, start, stop), frames=frames)
 
 
+def view_name(head_bytes: bytes | memoryview, camera: int) -> str:
+    """The camera of a record's video, by its place."""
+    return _read_head(head_bytes)[0].videos[camera][0]
+
+
 def _check_number(head: _Head, camera: str, num: int, expected: int) -> None:
     if num != expected:
         raise ValueError(f"clip {head.clip_id}: camera {camera} has {num} pictures for {expected} steps")

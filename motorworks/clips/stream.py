@@ -6,7 +6,7 @@ clips is a permutation that is computed, the windows of a block are mixed among 
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from motorworks.clips.manifest import Manifest
 from motorworks.clips.order import Permutation
 from motorworks.clips.place import Place, place_at
-from motorworks.clips.record import decode_view, head_nbytes
+from motorworks.clips.record import decode_view, head_nbytes, view_name
 from motorworks.clips.store import PACKS
 from motorworks.datatypes.clip import Clip
 from motorworks.geometry.array import Array
@@ -41,15 +41,22 @@ class ClipViews:
     def __reduce__(self) -> tuple[type["ClipViews"], tuple[Manifest, str | Path]]:
         return ClipViews, (self.manifest, self.root)
 
+    def num_steps(self, number: int) -> int:
+        """Of a clip."""
+        return int(self.manifest.entries[number]["num_steps"])
+
     def read(self, number: int, start: int = 0, stop: int | None = None) -> Clip:
         """Steps [start, stop) of a clip; what is not as written raises ClipBroken."""
-        entry = self.manifest.entries[number]
+        return self._read(self.manifest.entries[number], start, stop)[0]
+
+    def _read(self, entry: Array, start: int, stop: int | None) -> tuple[Clip, str]:
+        """With the pictures of one camera, and its name."""
         pack = self.manifest.packs[entry["pack"]]
         try:
             head, video = self._bytes(f"{PACKS}/{pack}", entry)
             if zlib.crc32(video, zlib.crc32(head)) != entry["check"]:
                 raise ValueError("not what was written (crc32)")
-            return decode_view(head, video, int(entry["camera"]), start=start, stop=stop)
+            return decode_view(head, video, int(entry["camera"]), start=start, stop=stop), view_name(head, int(entry["camera"]))
         except (ValueError, OSError, IndexError) as error:  # PyAV's errors are ValueErrors or OSErrors
             raise ClipBroken(f"{self._place.name}/{PACKS}/{pack}, record at byte {entry['offset']}: {error}") from error
 
@@ -61,6 +68,34 @@ class ClipViews:
         length = head_nbytes(self._place.read(path, offset, 4))
         head = self._place.read(path, offset, length)
         return memoryview(head), memoryview(self._place.read(path, offset + start, nbytes))
+
+
+class RigViews(ClipViews):
+    """The clips of a manifest with all the cameras that it lists of each: entries of one clip stand side by side, the one ahead first."""
+
+    def __init__(self, manifest: Manifest, root: str | Path):
+        super().__init__(manifest, root)
+        pack, offset, camera = (manifest.entries[name] for name in ("pack", "offset", "camera"))
+        another = (pack[1:] != pack[:-1]) | (offset[1:] != offset[:-1]) | (camera[1:] <= camera[:-1])  # <=: a clip that is listed twice
+        self._edges = np.concatenate([[0], np.flatnonzero(another) + 1, [len(camera)]])
+        if camera[self._edges[:-1]].any():
+            raise ValueError(f"{manifest.path} lists clips without the camera that looks ahead: write it with all cameras that are wanted")
+
+    def __len__(self) -> int:
+        return len(self._edges) - 1
+
+    def __reduce__(self) -> tuple[type["ClipViews"], tuple[Manifest, str | Path]]:
+        return RigViews, (self.manifest, self.root)
+
+    def num_steps(self, number: int) -> int:
+        """Of a clip."""
+        return super().num_steps(self._edges[number])
+
+    def read(self, number: int, start: int = 0, stop: int | None = None) -> Clip:
+        """Steps [start, stop) of a clip, the sides as `side_frames`."""
+        entries = self.manifest.entries[self._edges[number] : self._edges[number + 1]]
+        (clip, _), *sides = (self._read(entry, start, stop) for entry in entries)
+        return replace(clip, side_frames={name: side.frames for side, name in sides})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +165,7 @@ class ClipStream:
 
     def _windows(self, number: int, rng: np.random.Generator) -> Arrays:
         """One window from each of equal parts of the clip."""
-        num = int(self.views.manifest.entries[number]["num_steps"]) - self.span + 1
+        num = self.views.num_steps(number) - self.span + 1
         if num < 1:
             raise ClipBroken(f"clip {number}: shorter than a window of {self.span} steps")
         starts = np.minimum((np.arange(self.windows_per_clip) + rng.random(self.windows_per_clip)) * num / self.windows_per_clip, num - 1)

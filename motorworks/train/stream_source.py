@@ -23,20 +23,21 @@ def window_steps(num_frames: int = 2) -> int:
     return FRAME_GAP_STEPS * (num_frames - 1) + MIN_VALID_STEPS + 1
 
 
-def sample_windows(clip: Clip, starts: Int64[Array, " window"], *, num_frames: int = 2) -> Mapping[str, Array]:
-    """What `ClipStream.make` may be (or a `partial` of it), with span `window_steps(num_frames)`: a row of every field of Samples, and the
-    pictures of each, of the camera that looks ahead, and the next one last."""
+def sample_windows(clip: Clip, starts: Int64[Array, " window"], *, num_frames: int = 2, num_views: int = 1) -> Mapping[str, Array]:
+    """What `ClipStream.make` may be (or a `partial` of it), with span `window_steps(num_frames)`: a row of every field of Samples, the pictures
+    of each, the next one last, and which of them there are. Several views need a stream over RigViews."""
     if clip.frames is None:
         raise ValueError(f"clip {clip.recording_id} has no pictures: a stream is for clips that have them")
-    every = samples_from_clip(clip, stride=1, num_frames=num_frames)
+    every = samples_from_clip(clip, stride=1, num_frames=num_frames, num_views=num_views)
     samples = every.select(np.searchsorted(every.step, starts + FRAME_GAP_STEPS * (num_frames - 1)))
-    pictures = every.frames[np.concatenate([samples.frame_index[:, :, 0], samples.next_frame_index[:, None]], axis=1)]
-    return {"pictures": pictures, **{item.name: getattr(samples, item.name) for item in fields(Samples) if item.name not in _PICTURES}}
+    index = np.concatenate([samples.frame_index.reshape(len(samples), -1), samples.next_frame_index[:, None]], axis=1)
+    pictures = {"pictures": every.frames[np.maximum(index, 0)], "present": index >= 0}
+    return {**pictures, **{item.name: getattr(samples, item.name) for item in fields(Samples) if item.name not in _PICTURES}}
 
 
 class FromClips:
     """Batches of a stream whose `make` is `sample_windows`. Windows are drawn evenly: weights do not count. A pass's last batch is left out
-    where it is not full. Thin: each rank reads the whole stream and takes its rows; a stream has one camera."""
+    where it is not full. Thin: each rank reads the whole stream and takes its rows."""
 
     def __init__(self, stream: ClipStream, *, num_workers: int = 0) -> None:
         if stream.span < window_steps():
@@ -75,7 +76,12 @@ class FromClips:
 
 
 def _samples(arrays: dict[str, Array]) -> Samples:
-    pictures = arrays.pop("pictures")
-    index, later = np.arange(pictures.shape[0] * pictures.shape[1]).reshape(pictures.shape[:2]), np.full((len(pictures), NUM_LATER), -1, np.int64)
-    frames = pictures.reshape(-1, *pictures.shape[2:])
-    return Samples(frames=frames, frame_index=index[:, :-1, None], next_frame_index=index[:, -1], later_frame_index=later, **arrays)
+    pictures, present = arrays.pop("pictures"), arrays.pop("present")
+    index = np.where(present, np.arange(present.size).reshape(present.shape), -1)
+    return Samples(
+        frames=pictures.reshape(-1, *pictures.shape[2:]),
+        frame_index=index[:, :-1].reshape(len(index), -1, arrays["cameras"].shape[1]),
+        next_frame_index=index[:, -1],
+        later_frame_index=np.full((len(index), NUM_LATER), -1, np.int64),
+        **arrays,
+    )

@@ -44,6 +44,10 @@ def test_the_other_studies_vary_what_they_are_about() -> None:
     assert tokens == [8, 16, 32]
     judged, staged = easy["thoughts/compare"], hard["thoughts_hard/compare"]
     assert staged.inputs == judged.inputs and staged.config.tail and not judged.config.tail
+    rigs = _chain(ablations.views(RecipeOptions()))
+    seen = [rigs[f"views/{arm}_1/sft"].config.model for arm in rigs["views/compare"].config.arms]
+    assert [(shape.num_views, shape.num_frames) for shape in seen] == [(1, 2), (1, 4), (3, 2), (3, 4)]
+    assert (rigs["rig3_curate"].config.num_views, rigs["rig3_curate"].config.num_frames) == (3, 4)  # one set of samples for all
     assert all(judged.inputs[arm] is judged.inputs["off"] for arm in judged.config.arms)  # the same models
     assert judged.config.thinking == {"text": "text", "latent": "latent", "adaptive_text": "text"}
 

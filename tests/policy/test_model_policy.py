@@ -7,8 +7,10 @@ import pytest
 
 from motorworks.bodies.body import CAR
 from motorworks.datatypes.observation import Observation
+from motorworks.datatypes.rig import FRONT3
 from motorworks.datatypes.thought import Thought
 from motorworks.policy.model import ModelPolicy
+from motorworks.tokens.camera import CameraCodec
 from motorworks.tokens.ego import HISTORY_KNOWN
 from motorworks.tokens.text import NUM_THOUGHT, VOCABULARY, TextCodec
 
@@ -123,3 +125,41 @@ def test_nan_from_the_network_never_reaches_the_wheel():
     glass.plan = lambda *arguments: (np.full((2, 6, 64, 2), np.nan, np.float32), np.zeros((2, 6), np.float32))
     with pytest.raises(FloatingPointError, match="policy m"):
         ModelPolicy(glass, name="m").act(_observe(0))
+
+
+class GlassRig(Glass):
+    num_frames, num_views = 4, 3
+
+    def see(self, images, cameras=None):
+        self.cameras = cameras
+        return super().see(images)
+
+
+def _observe_rig(grey: int, **changes) -> Observation:
+    """Front, left and right are a grey level apart, as are the two items."""
+    frames = np.full((2, 3, 144, 256, 3), grey, np.uint8) + np.arange(3, dtype=np.uint8)[None, :, None, None, None]
+    return replace(_observe(grey, **changes), frames=frames[:, 0], rig_frames=frames, cameras=FRONT3.cameras)
+
+
+def test_four_frames_of_three_cameras_are_remembered_oldest_first():
+    glass = GlassRig()
+    policy = ModelPolicy(glass, name="m")
+    for step in range(14):
+        policy.act(_observe_rig(10 * step, first=(step == 0,) * 2))
+        assert glass.asked[1][0].tolist() == [ago <= step for ago in (12, 8, 4, 0) for _ in range(3)]
+    assert glass.asked[0][1].tolist() == [10 * step + view for step in (1, 5, 9, 13) for view in range(3)]
+    assert np.array_equal(glass.cameras[:3], CameraCodec().encode(FRONT3.cameras)) and len(glass.cameras) == 6
+    policy.act(_observe_rig(140, first=(True, False)))
+    assert glass.asked[1].sum(axis=1).tolist() == [3, 12]
+
+
+def test_a_camera_that_drops_out_is_a_missing_view():
+    glass = GlassRig()
+    policy = ModelPolicy(glass, name="m")
+    policy.act(replace(_observe_rig(50), rig_valid=np.array([[True, False, True], [True, True, True]])))
+    assert glass.asked[1][:, -3:].tolist() == [[True, False, True], [True, True, True]] and glass.asked[0][:, -3:].tolist() == [
+        [50, 0, 52],
+        [50, 51, 52],
+    ]
+    policy.act(replace(_observe_rig(60), rig_frames=None))  # a body with one camera
+    assert glass.asked[1][:, -3:].tolist() == [[True, False, False]] * 2 and np.isfinite(policy.act(_observe_rig(60)).scores).all()

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ import torch
 
 from motorworks.clips.manifest import Manifest, write_manifest
 from motorworks.clips.store import ClipStore, write_clips
-from motorworks.clips.stream import ClipStream, ClipViews
+from motorworks.clips.stream import ClipStream, ClipViews, RigViews
 from motorworks.datatypes.clip import Clip, Motion
+from motorworks.datatypes.rig import FRONT3
+from motorworks.tokens.camera import CameraCodec
 from motorworks.train.batch import NO_JITTER
 from motorworks.train.fit_config import FitConfig
 from motorworks.train.loop import fit
@@ -52,6 +56,27 @@ def test_a_run_from_a_stream_learns_and_its_batches_go_on_from_any_cursor(stream
     halves = [next(source.batches(CONFIG, mine=mine, cursor=None)).batch for mine in (slice(0, 5), slice(5, 10))]
     assert torch.equal(torch.cat([half.controls for half in halves]), whole[0].batch.controls)
     assert torch.equal(torch.cat([half.ego for half in halves]), whole[0].batch.ego)
+
+
+def test_windows_of_a_rig_hold_its_sides_and_say_where_there_are_none(tmp_path):
+    rigs = [replace(_clip(number), cameras=FRONT3.cameras, side_frames={"front_right": _clip(9 - number).frames}) for number in range(3)]
+    write_clips(tmp_path, [*rigs, _clip(4)])
+    cameras = ("front", "front_right")
+    write_manifest(tmp_path / "clips.manifest", ClipStore(tmp_path).index.values(), cameras=cameras)
+    views = RigViews(Manifest(tmp_path / "clips.manifest"), tmp_path)
+    assert len(views) == 4 and len(views.manifest) == 7
+    whole = {len(clip.side_frames): clip for clip in (views.read(number) for number in range(4))}
+    stored = ClipStore(tmp_path).read(next(row.clip_id for row in ClipStore(tmp_path).rows if row.recording_id == whole[1].recording_id))
+    assert np.array_equal(whole[1].side_frames["front_right"], stored.side_frames["front_right"]) and not whole[0].side_frames
+
+    make = partial(sample_windows, num_frames=3, num_views=2)
+    stream = ClipStream(views=views, make=make, span=window_steps(3), windows_per_clip=2, clips_per_block=4)
+    batch = next(FromClips(stream).batches(replace(CONFIG, batch_size=8, jitter=NO_JITTER), mine=slice(None), cursor=None)).batch
+    assert batch.image_row.shape == (8, 3, 2) and (batch.image_row[:, :, 0] >= 0).all()
+    alone = (batch.image_row[:, :, 1] < 0).all(dim=1)
+    assert alone.sum() == 2 and (batch.image_row[~alone] >= 0).all() and len(batch.images) == 6 * 7 + 2 * 4  # six pictures and the next one
+    right = torch.from_numpy(CameraCodec().encode(FRONT3.cameras[2:]))[0]
+    assert torch.equal(batch.cameras[batch.image_row[~alone][0, 0, 1]], right)
 
 
 def test_too_few_clips_for_a_batch_are_an_error_not_an_endless_loop(stream: ClipStream, small_model):
