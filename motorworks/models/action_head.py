@@ -83,9 +83,9 @@ class KnotScale(nn.Module):
         self.register_buffer("measured", torch.zeros((), dtype=torch.int64))  # how many samples
         self.register_buffer("steps", torch.tensor([min(round(time / DT_S), NUM_STEPS - 1) for time in config.knot_times_s]), persistent=False)
         matrix = knot_matrix(config.knot_times_s)
-        self.register_buffer("knots", torch.from_numpy(matrix), persistent=False)
+        self.register_buffer("knots", torch.tensor(matrix), persistent=False)
         # the nearest knots, not the controls at their times: 0.02 m after 3 s instead of 0.3 m (docs/ablations.md)
-        self.register_buffer("nearest", torch.from_numpy(np.linalg.pinv(matrix)), persistent=False)
+        self.register_buffer("nearest", torch.tensor(np.linalg.pinv(matrix)), persistent=False)
 
     @torch.no_grad()
     def measure(self, controls: Float[Tensor, "num 64 2"], valid: Bool[Tensor, "num 64"], *, least: float = 0.02) -> None:

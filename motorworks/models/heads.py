@@ -24,7 +24,7 @@ class ProposalHead(nn.Module):
         num_controls = config.num_proposals * 2 * config.num_knots
         last = nn.Linear(2 * config.dim, num_controls + config.num_proposals)
         self.mlp = nn.Sequential(nn.Linear(config.dim, 2 * config.dim), nn.GELU(approximate="tanh"), last)
-        self.register_buffer("knots", torch.from_numpy(knot_matrix(config.knot_times_s)), persistent=False)
+        self.register_buffer("knots", torch.tensor(knot_matrix(config.knot_times_s)), persistent=False)
         with torch.no_grad():  # proposals start apart, so that winner-takes-all has something to choose from
             apart = torch.randn(config.num_proposals, 2, 1) * 0.2
             last.weight[:num_controls] *= 0.1
