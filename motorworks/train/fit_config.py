@@ -93,7 +93,6 @@ class FitConfig:
     warmup_frac: float = 0.05
     final_lr_frac: float = 0.05
     grad_clip: float = 1.0
-    average: float = 0.0  # decay of a running mean of the weights, which is then what the run leaves; 0: the last weights
     seed: int = 0
     precision: str = "fp32"
     muon: bool = True  # for the matrices inside blocks (train.optim); false: AdamW for all
@@ -116,8 +115,6 @@ class FitConfig:
             raise ValueError("float8 rounds the products of a bf16 run: set precision to bf16 too")
         if self.lr <= 0 or self.weight_decay < 0 or self.grad_clip <= 0 or not 0 <= self.warmup_frac < 1 or not 0 <= self.final_lr_frac <= 1:
             raise ValueError(f"lr, weight_decay, grad_clip, warmup_frac or final_lr_frac out of range: {self}")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average {self.average} must be in [0, 1): a decay near 1, or 0 for the last weights")
 
 
 @dataclass(frozen=True, kw_only=True)

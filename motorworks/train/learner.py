@@ -15,7 +15,7 @@ from motorworks.train.head_losses import GateLoss, LatentLoss, head_losses
 from motorworks.train.losses import LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import learning_rate, optimisers
 from motorworks.train.parallel import clip_gradients, parallelise
-from motorworks.train.ranks import Ranks, local
+from motorworks.train.ranks import Ranks
 from motorworks.train.start import fill
 
 
@@ -39,7 +39,6 @@ class Learner:
         if start is not None:
             fill(self._seeing, model, start, ranks, device)
         self.steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
-        self.mean = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad} if config.average else {}
         self._buffers: list[Tensor] = []
 
     def thinks(self, step: int) -> bool:
@@ -80,23 +79,7 @@ class Learner:
             for group in stepper.param_groups:
                 group["lr"] = lr
             stepper.step()
-        if self.mean:
-            self._average(step)
         return lr
-
-    @torch.no_grad()
-    def _average(self, step: int) -> None:
-        """Polyak and Juditsky 1992, exponentially; at first over fewer steps, so that the start is soon forgotten."""
-        decay = min(self.config.average, (1 + step) / (10 + step))
-        last = dict(self.model.named_parameters())
-        torch._foreach_lerp_([local(value) for value in self.mean.values()], [local(last[name]) for name in self.mean], 1 - decay)
-
-    @torch.no_grad()
-    def settle(self) -> None:
-        """Ends the run: the weights are their mean from here on, where there is one."""
-        for name, value in self.model.named_parameters():
-            if name in self.mean:
-                value.copy_(self.mean[name])
 
     def forget(self) -> None:
         """Leaves the step out: what the forward pass had moved, the running statistics of the eye, goes back."""

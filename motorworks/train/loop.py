@@ -96,7 +96,6 @@ def fit(
     pin = torch.device(device).type == "cuda"
     with prepared(learner.model, config, device=device, cut=ranks.mesh is not None), Ahead(batches, num=ahead, pin=pin) as feed:
         run.train(feed)
-    learner.settle()
     if learner.model is not model:
         collect(learner.model, model, ranks)
     model.eval()

@@ -173,7 +173,6 @@ class Snapshots:
 def _tensors(learner: Learner) -> dict[str, Tensor]:
     """All that is kept, by names that are the same for any number of ranks."""
     found = {f"model.{name}": value for name, value in learner.model.state_dict().items()}
-    found |= {f"mean.{name}": value for name, value in learner.mean.items()}
     names = {id(value): name for name, value in learner.model.named_parameters()}
     for number, stepper in enumerate(learner.steppers):
         for value, state in stepper.state.items():

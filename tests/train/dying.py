@@ -14,7 +14,7 @@ from motorworks.train.fit_config import FitConfig
 from motorworks.train.loop import fit
 from motorworks.train.snapshot import SnapshotConfig
 
-CONFIG = FitConfig(steps=9, batch_size=8, record_every=2, average=0.9)
+CONFIG = FitConfig(steps=9, batch_size=8, record_every=2)
 
 
 def model() -> DrivingModel:

@@ -40,21 +40,6 @@ def test_same_seed_same_bits_and_another_seed_other_bits():
     assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_a_run_may_leave_the_mean_of_its_weights():
-    model, steps = _model(), []
-
-    def keep(*_):
-        steps.append([value.detach().clone() for value in model.parameters()])
-
-    mean = [value.detach().clone() for value in model.parameters()]
-    fit(model, steering_samples(), FitConfig(steps=4, batch_size=8, average=0.2, record_every=1), threads=1, on_progress=keep)
-    for number, weights in enumerate(steps):
-        decay = min(0.2, (1 + number) / (10 + number))
-        mean = [before.lerp(value, 1 - decay) for before, value in zip(mean, weights, strict=True)]
-    assert len(steps) == 4 and not torch.equal(mean[0], steps[-1][0])
-    assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(mean, model.parameters(), strict=True))
-
-
 def test_nan_raises_and_names_step_and_part():
     samples = steering_samples()
     controls = samples.controls.copy()

@@ -24,7 +24,7 @@ from motorworks.train.samples import Samples
 from motorworks.train.snapshot import SnapshotConfig
 from motorworks.train.start import on_meta
 
-CONFIG = FitConfig(steps=3, batch_size=8, record_every=1, losses=LossWeights(road=0.5), think_every=2, average=0.9)
+CONFIG = FitConfig(steps=3, batch_size=8, record_every=1, losses=LossWeights(road=0.5), think_every=2)
 PLANS = {
     "shard": ParallelPlan(),
     "replicate": ParallelPlan(replicate=2),
