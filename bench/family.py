@@ -6,7 +6,6 @@ dependency of ours: without it there is no such row.
 
 import importlib.util
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from bench.train import town_samples
 
 if TYPE_CHECKING:
     from motorworks.models.config import ModelConfig
-    from motorworks.models.driving_model import DrivingModel
     from motorworks.train.fit_config import FitConfig
     from motorworks.train.samples import Samples
 
@@ -34,7 +32,7 @@ def measure() -> list[Figure]:
     torch.set_num_threads(1)
     config, samples = scaled(WIDTH).config, town_samples()
     losses = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
-    run = FitConfig(steps=WARM_STEPS + STEPS, batch_size=32, losses=losses, muon=False, compile=True, record_every=1)
+    run = FitConfig(steps=WARM_STEPS + STEPS, batch_size=32, losses=losses, muon=False, compile=True)
     figures = [figure for precision in ("fp32", "bf16") for figure in _beside_trainer(config, samples, replace(run, precision=precision))]
     return [*figures, *_from_video(config, replace(run, precision="bf16", compile=False))]
 
@@ -43,36 +41,26 @@ def _beside_trainer(shape: "ModelConfig", samples: "Samples", run: "FitConfig") 
     import torch
 
     from motorworks.models.driving_model import DrivingModel, num_params
+    from motorworks.train.pace import dtype_of, warm_pace
     from motorworks.train.peak import measure_gemm_flops
 
-    dtype = torch.bfloat16 if run.precision == "bf16" else torch.float32
     torch.manual_seed(0)
     model = DrivingModel(shape)
-    peak = measure_gemm_flops(threads=1, dtype=dtype)
-    rate, flops = _warm_rate(model, samples, run)
-    peak = max(peak, measure_gemm_flops(threads=1, dtype=dtype))
-    mfu = rate * flops / peak
+    peak = measure_gemm_flops(threads=1, dtype=dtype_of(run))
+    pace = warm_pace(model, samples, run, warm_steps=WARM_STEPS)
+    peak = max(peak, measure_gemm_flops(threads=1, dtype=dtype_of(run)))
+    mfu = pace.flops_per_s / peak
     gemm = f"{peak / 1e9:.0f} GFLOP/s, the fastest {run.precision} product of this run; {num_params(shape) / 1e6:.1f}M parameters, AdamW, compiled"
     figures = [Figure(name=f"train.mfu_{run.precision}_frac", value=mfu, unit="frac", against=gemm, ratio=mfu)]
     if importlib.util.find_spec("accelerate") is None:
         print("family: no Trainer beside it, for accelerate is not installed")
         return figures
-    from bench.trainer_peer import trainer_samples_per_s
+    from motorworks.train.trainer_peer import trainer_samples_per_s
 
     peer = trainer_samples_per_s(DrivingModel(shape).train(), samples, run)
     name = "train.vs_hf_trainer_ratio" if run.precision == "bf16" else "train.vs_hf_trainer_fp32_ratio"
     against = f"{peer:.1f}/s of transformers' Trainer, the same model, batch of {run.batch_size}, losses, AdamW and {run.precision}"
-    return [*figures, Figure(name=name, value=rate, unit="samples/s", against=against, ratio=rate / peer)]
-
-
-def _warm_rate(model: "DrivingModel", samples: "Samples", run: "FitConfig") -> tuple[float, float]:
-    """Samples a second after the warm steps, which compile; FLOP of a sample."""
-    from motorworks.train.loop import fit
-
-    times: list[float] = []
-    done = fit(model, samples, run, threads=1, on_progress=lambda step, row: times.append(time.perf_counter()))
-    rate = run.batch_size * (len(times) - WARM_STEPS) / (times[-1] - times[WARM_STEPS - 1])
-    return rate, done.flops_per_token * done.tokens_per_s / done.samples_per_s
+    return [*figures, Figure(name=name, value=pace.samples_per_s, unit="samples/s", against=against, ratio=pace.samples_per_s / peer)]
 
 
 def _from_video(shape: "ModelConfig", run: "FitConfig") -> list[Figure]:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from torch.distributed.tensor import DTensor
 
 from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
 from motorworks.models.parallel_plan import blocks_of
-from motorworks.train.batch import Batch
 from motorworks.train.clock import RunClock
 from motorworks.train.course import Course
 from motorworks.train.faults import FaultWatch, Preempted, told_to_stop
@@ -137,7 +136,7 @@ class _Run:
         step, thought = self.course.step, self.learner.thinks(self.course.step)
         self.clock.enter("data_wait")
         drawn = next(feed)
-        batch = _to(drawn.batch, self.learner.device)
+        batch = drawn.batch.to(self.learner.device)
         before = self.clock.read()
         self.clock.enter("compute")
         row = self.learner.gradients(batch, step, self.clock)
@@ -212,10 +211,6 @@ class _Run:
 
 def _say(line: str) -> None:
     print(f"motorworks: {line}", file=sys.stderr, flush=True)
-
-
-def _to(batch: Batch, device: str) -> Batch:
-    return replace(batch, **{name: value.to(device, non_blocking=True) for name, value in vars(batch).items() if value is not None})
 
 
 def _digest(model: DrivingModel, config: FitConfig, source: Source) -> str:

@@ -28,6 +28,7 @@ class TownClipsConfig:
     staged_frac: float = 0.25  # of the long tail
     perturbed_frac: float = 0.75  # of the recordings; the others are the expert untouched
     num_envs: int = 64
+    device: str = "cpu"  # where the town is driven and drawn (sim.make_town); the expert and the video stay on the CPU
     threads: int = 2
     seed: int = 1
 
@@ -45,8 +46,8 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.clips.store import ClipWriter
     from motorworks.policy.expert import Expert
     from motorworks.policy.noise import Perturbed
+    from motorworks.sim.make_town import make_town
     from motorworks.sim.rollout import clip_from_rollout
-    from motorworks.sim.town import Town
 
     mined = _mined(config, inputs)
     if mined is not None and not mined:
@@ -54,7 +55,7 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
         out.say("nothing was mined, so nothing is driven again")
         return
     total = config.num_recordings if mined is None else len(mined)
-    world = Town(min(config.num_envs, total), threads=config.threads)
+    world = make_town(min(config.num_envs, total), device=config.device, threads=config.threads)
     num_perturbed = round(total * config.perturbed_frac)
     outcomes, seconds_s, done = [], 0.0, 0
     batches = ((0, num_perturbed, Perturbed(Expert(), seed=config.seed)), (num_perturbed, total, Expert()))

@@ -1,0 +1,37 @@
+"""How fast a member trains once it is warm: what a run of days would do, without the seconds in which it starts and compiles."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from motorworks.models.driving_model import DrivingModel
+from motorworks.train.fit_config import FitConfig
+from motorworks.train.loop import fit
+from motorworks.train.samples import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Of warm steps. A token is an image patch or a word, FLOP are the causal model's, forward and backward."""
+
+    samples_per_s: float
+    tokens_per_s: float
+    flops_per_s: float  # over a measured peak: MFU
+
+
+def warm_pace(model: DrivingModel, samples: Samples, config: FitConfig, *, warm_steps: int, device: str = "cpu", threads: int = 1) -> Pace:
+    """Of the steps of `config` after the first `warm_steps`; trains `model` in place."""
+    if not 1 <= warm_steps < config.steps:
+        raise ValueError(f"FitConfig.steps {config.steps} must be more than the warm steps, {warm_steps}, of which there must be one or more")
+    times: list[float] = []
+    config = replace(config, record_every=1)
+    done = fit(model, samples, config, device=device, threads=threads, on_progress=lambda *_: times.append(time.perf_counter()))
+    rate = config.batch_size * (len(times) - warm_steps) / (times[-1] - times[warm_steps - 1])
+    tokens = done.tokens_per_s / done.samples_per_s
+    return Pace(samples_per_s=rate, tokens_per_s=rate * tokens, flops_per_s=rate * tokens * done.flops_per_token)
+
+
+def dtype_of(config: FitConfig) -> torch.dtype:
+    """What its matrix products are made in."""
+    return torch.bfloat16 if config.precision == "bf16" else torch.float32
