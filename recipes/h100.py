@@ -40,6 +40,7 @@ class Scale:
     widths: tuple[int, ...]  # of the members (models.scaled)
     pace_steps: tuple[int, int] = (4, 16)  # warm, timed
     pace_batch_size: int = 512  # of 322M parameters and bf16 some 40 GB
+    compiles: bool = True  # the blocks of the largest member, for minutes
     member_steps: tuple[int, int] = (600, 200)  # three passes over the clips, then the thoughts
     num_scenarios: int = 24
 
@@ -67,6 +68,7 @@ REHEARSAL = Scale(
     widths=(16, 24, 32, 40),
     pace_steps=(1, 2),
     pace_batch_size=8,
+    compiles=False,
     member_steps=(4, 4),
     num_scenarios=2,
     line=replace(
@@ -133,17 +135,16 @@ def _samples(scale: Scale, options: RecipeOptions) -> Step:
 
 
 def _paces(scale: Scale, options: RecipeOptions) -> tuple[Step, ...]:
-    """Every loss on, AdamW for both; the largest member once more with its blocks compiled."""
+    """Every loss on, AdamW for both; the largest member once more with its blocks compiled, last, because that may go wrong."""
     warm, timed = scale.pace_steps
     fit = FitConfig(steps=warm + timed, batch_size=scale.pace_batch_size, precision=scale.line.precision, losses=SPEAKING, muon=False)
+    fits = [(f"width_{width}", width, fit) for width in scale.widths]
+    fits.append((f"width_{scale.widths[-1]}_again", scale.widths[-1], replace(fit, compile=scale.compiles)))
+    samples = {"samples": _samples(scale, options)}
     steps = []
-    for width in scale.widths:
-        last = width == scale.widths[-1] and scale.line.device != "cpu"
-        config = PaceConfig(
-            model=scaled(width).config, fit=fit, warm_steps=warm, also_compiled=last, device=scale.line.device, threads=scale.line.threads
-        )
-        name = f"{scale.name}_members/turn1/width_{width}/pace"
-        steps.append(Step(name=name, run=pace_stage.run, config=config, inputs={"samples": _samples(scale, options)}))
+    for name, width, fit in fits:
+        config = PaceConfig(model=scaled(width).config, fit=fit, warm_steps=warm, device=scale.line.device, threads=scale.line.threads)
+        steps.append(Step(name=f"{scale.name}_members/turn1/{name}/pace", run=pace_stage.run, config=config, inputs=samples))
     return tuple(steps)
 
 

@@ -13,11 +13,14 @@ STAGE = "pace"
 
 def pace_sections(turn: Turn) -> list[Section]:
     """Members against the matrix product and against Trainer; then the clock's figures of every fit. None where nobody measured a pace."""
-    paces = sorted((record for record in turn.records.values() if record.stage == STAGE), key=lambda record: record.metrics["params"])
+    paces = sorted(
+        (record for record in turn.records.values() if record.stage == STAGE),
+        key=lambda record: (record.metrics["params"], record.metrics["compiled"]),
+    )
     if not paces:
         return []
     head = ["", "parameters", "samples/s", "tokens/s", "MFU", "fastest product, TFLOP/s", "Trainer, samples/s", "ours / Trainer's", "memory, GB"]
-    lines = [[_words(record), f"{record.metrics['params'] / 1e6:.1f} M", *_cells(row)] for record in paces for row in record.rows("pace.json")]
+    lines = [[_words(record), *_cells(record.metrics)] for record in paces]
     one = paces[0].metrics
     lead = (
         f"Warm steps of {one['batch_size']} samples in {one['precision']} on {one['device']}. MFU: the model's FLOP over those of the fastest matrix "
@@ -30,13 +33,14 @@ def pace_sections(turn: Turn) -> list[Section]:
 
 
 def _words(record: Record) -> str:
-    return record.name.split("/")[-2].replace("_", " ")
+    return record.name.split("/")[-2].replace("_", " ") + (", compiled" if record.metrics["compiled"] else "")
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     trainer, ratio, memory = (row.get(name) for name in ("trainer_samples_per_s", "trainer_ratio", "peak_memory_gb"))
     return [
-        number(row["samples_per_s"]) + (" (compiled)" if row["compiled"] else ""),
+        f"{row['params'] / 1e6:.1f} M",
+        number(row["samples_per_s"]),
         number(row["tokens_per_s"]),
         f"{100 * row['mfu_frac']:.0f} %",
         number(row["peak_gemm_flops"] / 1e12),
