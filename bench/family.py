@@ -6,7 +6,6 @@ dependency of ours: without it there is no such row.
 
 import importlib.util
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from bench.figure import Figure
 from bench.step_time import StepTimes
 from bench.train import town_samples
+from motorworks.train.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from motorworks.models.config import ModelConfig
@@ -43,24 +43,16 @@ def measure() -> list[Figure]:
     return [*figures, *_from_video(config, replace(run, precision="bf16", compile=False))]
 
 
-class Pace:
-    """Samples a second after the warm steps, which compile, and where the time of a step goes."""
+class Watched(Stopwatch):
+    """After the steps that are timed, some more, and where their time goes."""
 
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size, self.times_s = batch_size, [0.0]
-        self.parts = StepTimes(WARM_STEPS + STEPS, WARM_STEPS + STEPS + LOOKED_AT)
+    def __init__(self) -> None:
+        super().__init__(WARM_STEPS, WARM_STEPS + STEPS)
+        self.parts = StepTimes(self.steps, self.steps + LOOKED_AT)
 
     def __call__(self, step: int, *_: object) -> None:
-        self.times_s.append(time.perf_counter())
+        super().__call__(step)
         self.parts(step)
-
-    @property
-    def step_s(self) -> float:
-        return (self.times_s[WARM_STEPS + STEPS] - self.times_s[WARM_STEPS]) / STEPS
-
-    @property
-    def samples_per_s(self) -> float:
-        return self.batch_size / self.step_s
 
 
 def beside_trainer(shape: "ModelConfig", samples: "Samples", run: "FitConfig") -> list[Figure]:
@@ -68,44 +60,42 @@ def beside_trainer(shape: "ModelConfig", samples: "Samples", run: "FitConfig") -
     import torch
 
     from motorworks.models.driving_model import DrivingModel, num_params
-    from motorworks.train.loop import fit
+    from motorworks.train.pace import dtype_of, warm_pace
     from motorworks.train.peak import measure_gemm_flops
 
-    dtype = torch.bfloat16 if run.precision == "bf16" else torch.float32
     torch.manual_seed(0)
-    ours = Pace(run.batch_size)
-    peak = measure_gemm_flops(threads=1, dtype=dtype)
-    done = fit(DrivingModel(shape), samples, run, threads=1, on_progress=ours)
-    peak = max(peak, measure_gemm_flops(threads=1, dtype=dtype))
-    floor_ms = 1e3 * run.batch_size * done.flops_per_token * done.tokens_per_s / done.samples_per_s / peak
-    mfu = floor_ms / (1e3 * ours.step_s)
+    ours = Watched()
+    peak = measure_gemm_flops(threads=1, dtype=dtype_of(run))
+    pace = warm_pace(DrivingModel(shape), samples, run, watch=ours)
+    peak = max(peak, measure_gemm_flops(threads=1, dtype=dtype_of(run)))
+    mfu = pace.flops_per_s / peak
+    floor_ms = 1e3 * mfu * ours.step_s
     gemm = f"{peak / 1e9:.0f} GFLOP/s, the fastest {run.precision} product of this run; {num_params(shape) / 1e6:.1f}M parameters, AdamW, compiled"
     figures = [Figure(name=f"train.mfu_{run.precision}_frac", value=mfu, unit="frac", against=gemm, ratio=mfu)]
     if importlib.util.find_spec("accelerate") is None:
         print("family: no Trainer beside it, for accelerate is not installed")
         return [*figures, *_parts(run, ours, floor_ms, None)]
-    from bench.trainer_peer import train_by_trainer
+    from motorworks.train.trainer_peer import train_by_trainer
 
     peers = {}
     for compiled in (False, True):
-        peers[compiled] = Pace(run.batch_size)
+        peers[compiled] = Watched()
         train_by_trainer(DrivingModel(shape).train(), samples, replace(run, compile=compiled), peers[compiled])
         torch.compiler.reset()
     return [*figures, *_ratios(run, ours, peers), *_parts(run, ours, floor_ms, peers[False])]
 
 
-def _ratios(run: "FitConfig", ours: Pace, peers: Mapping[bool, Pace]) -> Iterator[Figure]:
+def _ratios(run: "FitConfig", ours: Watched, peers: Mapping[bool, Watched]) -> Iterator[Figure]:
     of = "" if run.precision == "bf16" else f"_{run.precision}"
     for compiled, peer in peers.items():
         name, how = ("hf_trainer_compiled", "with its torch_compile") if compiled else ("hf_trainer", "as it comes")
-        against = (
-            f"{peer.samples_per_s:.1f}/s of transformers' Trainer {how}, the same model, batch of {run.batch_size}, losses, AdamW and {run.precision}"
-        )
-        ratio = ours.samples_per_s / peer.samples_per_s
-        yield Figure(name=f"train.vs_{name}{of}_ratio", value=ours.samples_per_s, unit="samples/s", against=against, ratio=ratio)
+        theirs = f"{run.batch_size / peer.step_s:.1f}/s of transformers' Trainer {how}"
+        against = f"{theirs}, the same model, batch of {run.batch_size}, losses, AdamW and {run.precision}"
+        rate, ratio = run.batch_size / ours.step_s, peer.step_s / ours.step_s
+        yield Figure(name=f"train.vs_{name}{of}_ratio", value=rate, unit="samples/s", against=against, ratio=ratio)
 
 
-def _parts(run: "FitConfig", ours: Pace, floor_ms: float, peer: Pace | None) -> Iterator[Figure]:
+def _parts(run: "FitConfig", ours: Watched, floor_ms: float, peer: Watched | None) -> Iterator[Figure]:
     """Of a step, beside Trainer's; without it beside the floor: all FLOP at the rate of the fastest product."""
     theirs = {} if peer is None else peer.parts.ms()
     for kind, spent_ms in ours.parts.ms().items():

@@ -21,6 +21,7 @@ from motorworks.factory.stages.rl import RlConfig
 from motorworks.factory.stages.teacher import TeacherConfig
 from motorworks.factory.stages.town_clips import TownClipsConfig
 from motorworks.factory.step import RecipeOptions, Step
+from motorworks.models.config import ModelConfig
 from motorworks.train.fit_config import FitConfig, LossWeights, PolishConfig
 
 Line = dict[str, Step]  # the steps of one turn, by stage
@@ -32,7 +33,7 @@ class Sizes:
 
     num_recordings: int = 256  # of the town, 8 s each
     num_redriven: int = 24  # mined scenarios that the expert drives for the next turn
-    model: str = "nano"  # "base" puts a pretrained SmolLM2-135M behind our eyes and hands
+    model: str | ModelConfig = "nano"  # "base" puts a pretrained SmolLM2-135M behind our eyes and hands
     student: str = "pico"
     pretrain_steps: int = 150
     sft_steps: int = 100
@@ -53,6 +54,9 @@ class Sizes:
     num_drives: int = 10  # of the fleet
     num_plans: int = 500  # timed
     batch_size: int = 64
+    lr_frac: float = 1.0  # of the rates below, which suit nano; they fall as one over the width (models.scaled)
+    device: str = "cpu"
+    precision: str = "fp32"  # of the model's training
     threads: int = 2
 
 
@@ -76,7 +80,8 @@ def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
 
 def clips(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, now: Line, before: Line) -> Line:
     """Real clips in, synthetic ones beside them; what the last turn mined is driven again by the expert."""
-    drive_town = TownClipsConfig(num_recordings=sizes.num_recordings, threads=sizes.threads)
+    where = {"num_envs": sizes.num_envs, "device": sizes.device, "threads": sizes.threads}
+    drive_town = TownClipsConfig(num_recordings=sizes.num_recordings, **where)
     town = (Step(name=f"{name}/town_clips", run=town_clips.run, config=drive_town),)
     mined, previous = {}, {}
     if before:
@@ -94,14 +99,16 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     speaking = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
     steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0, road=1.0)
     telling = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.0, road=1.0)
-    look = FitConfig(steps=sizes.pretrain_steps, batch_size=sizes.batch_size, lr=2e-3, losses=seeing, seed=turn)
-    speak = replace(look, steps=sizes.sft_steps, lr=1e-3, losses=speaking, think_every=2)
+    lr, size, precision = sizes.lr_frac, sizes.batch_size, sizes.precision
+    look = FitConfig(steps=sizes.pretrain_steps, batch_size=size, lr=2e-3 * lr, losses=seeing, seed=turn, precision=precision)
+    speak = replace(look, steps=sizes.sft_steps, lr=1e-3 * lr, losses=speaking, think_every=2)
     drives = OnPolicyConfig(
         labeller_drives_frac=sizes.rl_rounds,
         num_steps=sizes.rl_steps,
         num_envs=sizes.num_envs,
-        fit=replace(look, steps=sizes.rl_fit_steps, lr=1.5e-3, losses=steering),
-        last_fit=replace(look, steps=sizes.rl_last_fit_steps, lr=1.5e-3, losses=telling, think_every=8),
+        fit=replace(look, steps=sizes.rl_fit_steps, lr=1.5e-3 * lr, losses=steering),
+        last_fit=replace(look, steps=sizes.rl_last_fit_steps, lr=1.5e-3 * lr, losses=telling, think_every=8),
+        device=sizes.device,
         threads=sizes.threads,
         seed=10 * turn,
     )
@@ -109,8 +116,8 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     samples, start = {"samples": now["curate"]}, {"start": before["rl"]} if before else {}
     mined = {"mined": before["mine"]} if before else {}
 
-    pretrained = FitModelConfig(model=sizes.model, fit=look, threads=sizes.threads)
-    tuned = FitModelConfig(model=sizes.model, fit=speak, threads=sizes.threads, only_thoughtful=True)
+    pretrained = FitModelConfig(model=sizes.model, fit=look, device=sizes.device, threads=sizes.threads)
+    tuned = replace(pretrained, fit=speak, only_thoughtful=True)
     coached = TeacherConfig(num_iterations=sizes.teacher_iterations, num_envs=sizes.teacher_envs, threads=sizes.threads)
     pretrain = Step(name=f"{here}/pretrain", run=fit_model.run, config=pretrained, inputs=samples | start)
     sft = Step(name=f"{here}/sft", run=fit_model.run, config=tuned, inputs=samples | {"start": pretrain})
@@ -136,6 +143,7 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
         fit=replace(warm, steps=sizes.distil_fit_steps, losses=steering),
         last_fit=replace(warm, steps=sizes.distil_last_fit_steps, think_every=8),
         threads=sizes.threads,
+        device=sizes.device,
         known_share=0.35,  # its parent's own drives among it
         seed=10 * turn + 5,
     )
@@ -148,7 +156,7 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
     adapted = Step(name=f"{here}/adapt", run=adapt.run, config=fitted, inputs=samples | {"student": student, "shadow": parent})
     stages = {stage: now[stage] for stage in ("pretrain", "sft", "rl", "teacher")} | {"distil": student, "adapted": adapted}
     rival = {"previous_release": before["adapt"]} if before else {}
-    exam = EvaluateConfig(num_scenarios=sizes.num_scenarios, threads=1)  # a driver a process: see --workers
+    exam = EvaluateConfig(num_scenarios=sizes.num_scenarios, device=sizes.device, threads=1)  # a driver a process: see --workers
     judged = Step(name=f"{here}/evaluate", run=evaluate.run, config=exam, inputs=stages | rival | {"clips": now["ingest"]})
     signed = ReleaseStepConfig(release=turn)
     released = Step(name=f"{here}/release", run=release.run, config=signed, inputs={"adapted": adapted, "evaluated": judged})

@@ -1,7 +1,7 @@
 """A batch: rows of Samples gathered, jittered and moved to the device; and the order in which rows are drawn."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,10 @@ class Batch:
     later_row: Int64[Tensor, "b later"] | None = None  # further ahead, for a model with foresight_horizons above 1
     next_latents: Float[Tensor, "b l c"] | None = None  # targets: what `look` saw ahead
     later_latents: Float[Tensor, "b later l c"] | None = None
+
+    def to(self, device: str | torch.device) -> "Batch":
+        """On another device; from pinned memory the copy goes on beside what comes next."""
+        return replace(self, **{name: value.to(device, non_blocking=True) for name, value in vars(self).items() if value is not None})
 
 
 class DrawOrder:

@@ -4,13 +4,12 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from motorworks.models.driving_model import DrivingModel
-from motorworks.train.batch import Batch
 from motorworks.train.clock import RunClock
 from motorworks.train.course import Course
 from motorworks.train.faults import FaultWatch, Preempted, told_to_stop
@@ -146,7 +145,7 @@ class _Run:
         step, thought = self.course.step, self.learner.thinks(self.course.step)
         self.clock.enter("data_wait")
         drawn = next(feed)
-        batch = _to(drawn.batch, self.learner.device)
+        batch = drawn.batch.to(self.learner.device)
         before = self.clock.read()
         self.clock.enter("compute")
         row = self.learner.gradients(batch, step, self.clock)
@@ -221,10 +220,6 @@ class _Run:
 
 def _say(line: str) -> None:
     print(f"motorworks: {line}", file=sys.stderr, flush=True)
-
-
-def _to(batch: Batch, device: str) -> Batch:
-    return replace(batch, **{name: value.to(device, non_blocking=True) for name, value in vars(batch).items() if value is not None})
 
 
 def _digest(model: DrivingModel, config: FitConfig, source: Source) -> str:

@@ -4,10 +4,13 @@ import time
 
 import torch
 
+CPU_SIZE, GPU_SIZE = 1024, 8192  # a GPU is over with the small one before it has begun; the large one takes an H100 some 1.5 ms
 
-def measure_gemm_flops(*, threads: int, size: int = 1024, repeats: int = 12, device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
-    """FLOP/s of the fastest of `repeats` square products of `size`, after one to warm up."""
+
+def measure_gemm_flops(*, threads: int, size: int = 0, repeats: int = 12, device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
+    """FLOP/s of the fastest of `repeats` square products of `size` (0: the device's own), after one to warm up."""
     torch.set_num_threads(threads)
+    size = size or (CPU_SIZE if device == "cpu" else GPU_SIZE)
     a, b = torch.randn(2, size, size, device=device, dtype=dtype)
     best_s = float("inf")
     for repeat in range(repeats + 1):

@@ -27,7 +27,7 @@ def polish(
     hidden = _hidden(model, samples, batch_size)
     last, num = model.action.mlp[-1], model.config.num_proposals
     weight, bias = last.weight.detach()[-num:].clone().requires_grad_(), last.bias.detach()[-num:].clone().requires_grad_()
-    reward = torch.from_numpy(np.asarray(scores, np.float32))
+    reward = torch.from_numpy(np.asarray(scores, np.float32)).to(hidden.device)
     before = F.log_softmax(F.linear(hidden, weight, bias), dim=-1).detach()
     optimizer, curve = torch.optim.Adam([weight, bias], config.lr), []
     for step in range(config.steps):
@@ -56,7 +56,7 @@ def _hidden(model: DrivingModel, samples: Samples, batch_size: int) -> Float[Ten
     samples = samples.seen_as(num_frames=model.config.num_frames, num_views=model.config.num_views)
     for start in range(0, len(samples), batch_size):
         batch = gather(samples, np.arange(start, min(start + batch_size, len(samples))), NO_JITTER, generator, world=False)
-        inputs, _ = look(model, batch, thought=False)
+        inputs, _ = look(model, batch.to(model.act_2D.device), thought=False)
         state = model(
             ModelInput(latents=inputs.latents, images_valid=inputs.images_valid, ego=inputs.ego, instruction_ids=inputs.instruction_ids)
         ).state

@@ -191,8 +191,8 @@ def _states(learner: Learner, known: dict[str, TensorStorageMetadata]) -> dict[s
         for value in (value for group in stepper.param_groups for value in group["params"]):
             start = f"stepper.{number}.{names[id(value)]}."
             for name in (name for name in known if name.startswith(start)):
-                alike = known[name].size == value.shape
-                room = torch.zeros_like(value, requires_grad=False) if alike else torch.zeros(known[name].size, dtype=known[name].properties.dtype)
+                size, dtype = known[name].size, known[name].properties.dtype  # a count of steps lies where fused AdamW wants it: beside its weight
+                room = torch.zeros_like(value, requires_grad=False) if size == value.shape else torch.zeros(size, dtype=dtype, device=value.device)
                 found[name] = stepper, value, name.removeprefix(start), room
     return found
 

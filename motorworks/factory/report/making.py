@@ -170,7 +170,12 @@ def clock(turn: Turn) -> Section:
 
 
 def utilisation(turn: Turn) -> Section:
-    """The five figures of each trained stage, and the stall; never one number."""
+    """The figures of each trained stage of the line."""
+    return figures_of([(stage, record) for stage in _TRAINED if (record := turn.find(stage))])
+
+
+def figures_of(fits: Sequence[tuple[str, Record]]) -> Section:
+    """The five figures of named fits, and the stall; never one number."""
     wanted = (
         ("params", "parameters"),
         ("samples_per_s", "samples/s"),
@@ -182,7 +187,7 @@ def utilisation(turn: Turn) -> Section:
         ("effective_mfu_frac", "effective MFU"),
         ("stall_frac", "data stall"),
     )
-    found = [(stage, record) for stage in _TRAINED if (record := turn.find(stage)) and any(finite(record.metrics.get(key)) for key, _ in wanted)]
+    found = [(stage, record) for stage, record in fits if any(finite(record.metrics.get(key)) for key, _ in wanted)]
     if not found:
         return Section(anchor="busy", title="Busy, MFU, stall", lead="No trained stage recorded them.", blocks=())
     lines = [[stage, *(_cell(record.metrics.get(key), key) for key, _ in wanted)] for stage, record in found]

@@ -6,6 +6,7 @@ from pathlib import Path
 from motorworks.factory.report import long_tail, making, sections
 from motorworks.factory.report.ablations_page import ablation_sections
 from motorworks.factory.report.clips_page import clips_sections
+from motorworks.factory.report.pace_page import pace_sections
 from motorworks.factory.report.page import write_page
 from motorworks.factory.report.records import read_turn
 from motorworks.factory.report.scaling_page import scaling_sections
@@ -32,7 +33,7 @@ _REPORT = "report.html"
 def write_report(artifacts_root: Path, recipe: str, turn: int, version: str = "dev") -> Path:
     """One HTML file from what the stages of a turn left; it needs nothing beside it. Missing stages are named in it."""
     read = read_turn(artifacts_root, recipe, turn, version)
-    compared = ablation_sections(read)
+    compared = [*pace_sections(read), *ablation_sections(read)]
     if read.find("grid") is not None:
         made, whole = scaling_sections(read), read.find("wheel") is not None
     elif read.find("examine") is not None and read.find("curate") is None:

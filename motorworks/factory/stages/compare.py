@@ -32,6 +32,7 @@ class CompareConfig:
     num_scenarios: int = 24
     num_agents: int = 10
     num_envs: int = 12
+    device: str = "cpu"  # of the models; the town is the CPU's
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -45,14 +46,14 @@ def run(config: CompareConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.metrics.aggregate import mean_scores, paired_rows, score_rows
 
     made = {
-        (arm, number): (artifact, partial(torch_policy, artifact.path / "model.safetensors", arm, config.threads, thinking, arm in config.adaptive))
+        (arm, number): (artifact, partial(torch_policy, artifact.path / "model.safetensors", arm, config.threads, thinking, adaptive, config.device))
         for arm in config.arms
-        for thinking in (config.thinking.get(arm, "off"),)
+        for thinking, adaptive in ((config.thinking.get(arm, "off"), arm in config.adaptive),)
         for number, artifact in enumerate(inputs.many(arm))
     }
     keys = {of: digest({"model": artifact.digest, "thinking": make.args[3:]})[:32] for of, (artifact, make) in made.items()}
     makers = {keys[of]: make for of, (_, make) in made.items()}
-    fields = {name: getattr(config, name) for name in ("tail", "num_scenarios", "num_agents", "num_envs", "threads")}
+    fields = {name: getattr(config, name) for name in ("tail", "num_scenarios", "num_agents", "num_envs", "device", "threads")}
     scenarios = (held_out_tail if config.tail else held_out)(config.num_scenarios, config.num_agents)
     drive = partial(drive_held_out, config.num_envs, config.threads, makers, scenarios)
     folders = out.items("policy", list(keys.values()), drive, depends_on=fields)

@@ -22,7 +22,7 @@ MODELS = (  # by the stage that made it: what it is called, and its file
 NOT_OURS = ("stand_still", "constant_velocity", "expert", "teacher")
 
 
-def contestants(inputs: Inputs, *, threads: int) -> "dict[str, tuple[str, Callable[[], Policy]]]":
+def contestants(inputs: Inputs, *, threads: int, device: str = "cpu") -> "dict[str, tuple[str, Callable[[], Policy]]]":
     """By name: what each is made from, and how to make it. Probes, teachers, then every stage's model in order."""
     from motorworks.policy.expert import Expert
     from motorworks.policy.probes import ConstantVelocity, StandStill
@@ -38,7 +38,7 @@ def contestants(inputs: Inputs, *, threads: int) -> "dict[str, tuple[str, Callab
         found[LAST] = (last.digest, partial(int8_policy, last.path / "int8", LAST, threads))
     for role, name, file in MODELS:
         artifact = inputs.one(role)
-        found[name] = (artifact.digest, partial(torch_policy, artifact.path / file, name, threads))
+        found[name] = (artifact.digest, partial(torch_policy, artifact.path / file, name, threads, device=device))
     return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, threads))}
 
 
@@ -49,13 +49,13 @@ def _teacher_policy(teacher: Artifact) -> "Policy":
     return Teacher(load_teacher(teacher).act)
 
 
-def torch_policy(file: Path, name: str, threads: int, thinking: str = "off", adaptive: bool = False) -> "Policy":
+def torch_policy(file: Path, name: str, threads: int, thinking: str = "off", adaptive: bool = False, device: str = "cpu") -> "Policy":
     """A checkpoint at the wheel; `thinking` as in models.reasoning."""
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
     from motorworks.train.checkpoint import load
 
-    return ModelPolicy(TorchInfer(load(file)[0], threads=threads, thinking=thinking, adaptive=adaptive), name=name)
+    return ModelPolicy(TorchInfer(load(file)[0].to(device), threads=threads, thinking=thinking, adaptive=adaptive), name=name)
 
 
 def num_views(policy: "Policy") -> int:

@@ -43,12 +43,12 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     share = num_params(family(config.student)) / num_params(parent_config)
     if share > 0.25:
         raise ValueError(f"student {config.student!r} has {share:.0%} of its parent's parameters; a quarter is the most: choose a smaller member")
-    driver = ModelPolicy(TorchInfer(parent, threads=config.loop.threads), name="parent", stride_steps=config.loop.stride)
+    driver = ModelPolicy(TorchInfer(parent.to(config.loop.device), threads=config.loop.threads), name="parent", stride_steps=config.loop.stride)
     coach, coaches = _coach(inputs.one("parent"), driver)
     start = inputs.many("start")
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
     known = _known(inputs)
-    warm = curve_rows(fit(model, known, config.warm_start, threads=config.loop.threads).curves)
+    warm = curve_rows(fit(model, known, config.warm_start, device=config.loop.device, threads=config.loop.threads).curves)
     drives = fresh_drives(config.loop, inputs)
     learnt = learn_on_policy(config.loop, model, coach, known, drives, out)
     offset = warm[-1]["step"]

@@ -33,6 +33,7 @@ class EvaluateConfig:
     num_agents: int = 10
     num_envs: int = NUM_ENVS
     open_loop_stride: int = 3
+    device: str = "cpu"  # of the checkpoints; the town they are judged in is the CPU's, the same for everyone
     threads: int = 2
 
 
@@ -41,7 +42,7 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.factory.stages.open_loop import open_loop_rows
     from motorworks.metrics.aggregate import paired_rows, score_rows
 
-    policies = contestants(inputs, threads=config.threads)
+    policies = contestants(inputs, threads=config.threads, device=config.device)
     # the last release is what was driven as released then: the same key, so its drives are reused
     kinds = {name: RELEASED if name == LAST else name for name in policies}
     keys = {name: digest({"policy": kinds[name], "made_from": made_from})[:32] for name, (made_from, _) in policies.items()}

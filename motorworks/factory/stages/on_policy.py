@@ -30,6 +30,7 @@ class OnPolicyConfig:
     last_fit: FitConfig | None = None  # of the last round, which may learn for longer, and words again
     push_per_m: float = 0.03  # curvature by which the labeller's own driving is disturbed, to show how to come back
     stride: int = 4  # steps between two samples of a drive
+    device: str = "cpu"  # where the town is driven and drawn, and the student learns
     threads: int = 2
     seed: int = 4
 
@@ -72,6 +73,7 @@ def learn_on_policy(
     rounds: list[dict[str, Any]] = []
     fits: list[FitResult] = []
     num_rounds = len(config.labeller_drives_frac)
+    model.to(config.device)
     student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student", stride_steps=config.stride)
     labeller = Perturbed(labeller, seed=config.seed, config=NoiseConfig(curvature_per_m=config.push_per_m))  # where it drives it must show recoveries
     for number, frac in enumerate(config.labeller_drives_frac):
@@ -90,7 +92,7 @@ def learn_on_policy(
         settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit
         # pictures are the memory of this stage: they are joined once a round, and let go before the next
         learnt = concat([*gathered, known.reweighted(factor)])
-        result = fit(model, learnt, replace(settings, seed=settings.seed + number), threads=config.threads)
+        result = fit(model, learnt, replace(settings, seed=settings.seed + number), device=config.device, threads=config.threads)
         del learnt
         fits.append(result)
         offset = curve[-1]["step"] if curve else 0
@@ -108,7 +110,8 @@ def learn_on_policy(
         )
         ended = f"{data.completed_frac:.0%} of {data.num_ended} episodes completed"
         out.say(f"round {number + 1}/{num_rounds}: {ended}, loss {rounds[-1]['last_loss']:.3f}")
-    return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered), facts=facts_of(fits, model, threads=config.threads))
+    facts = facts_of(fits, model, threads=config.threads, device=config.device, precision=config.fit.precision)
+    return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered), facts=facts)
 
 
 def fresh_drives(config: OnPolicyConfig, inputs: Any) -> "Collector":
@@ -118,8 +121,8 @@ def fresh_drives(config: OnPolicyConfig, inputs: Any) -> "Collector":
     from motorworks.datatypes.scenario import Scenario
     from motorworks.sim.collect import Collector
     from motorworks.sim.curriculum import draw_scenarios
+    from motorworks.sim.make_town import make_town
     from motorworks.sim.seeds import TRAIN_SEEDS
-    from motorworks.sim.town import Town
     from motorworks.tokens.image import ImageCodec
     from motorworks.tokens.scene import SceneCodec
 
@@ -127,5 +130,5 @@ def fresh_drives(config: OnPolicyConfig, inputs: Any) -> "Collector":
     scenarios = draw_scenarios(
         TRAIN_SEEDS[: config.num_towns], seed=config.seed, num_agents=config.num_agents, mined=mined, staged_frac=config.staged_frac
     )
-    world = Town(config.num_envs, threads=config.threads)
+    world = make_town(config.num_envs, device=config.device, threads=config.threads)
     return Collector(world, scenarios, shrink=ImageCodec().encode, sense=SceneCodec().encode_road, stride=config.stride, seed=config.seed)

@@ -29,6 +29,7 @@ class TownClipsConfig:
     perturbed_frac: float = 0.75  # of the recordings; the others are the expert untouched
     num_views: int = 1  # cameras that record: the smallest rig of datatypes.rig with so many
     num_envs: int = 64
+    device: str = "cpu"  # where the town is driven and drawn (sim.make_town); the expert and the video stay on the CPU
     threads: int = 2
     seed: int = 1
 
@@ -47,8 +48,8 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.datatypes.rig import rig_of
     from motorworks.policy.expert import Expert
     from motorworks.policy.noise import Perturbed
+    from motorworks.sim.make_town import make_town
     from motorworks.sim.rollout import clip_from_rollout
-    from motorworks.sim.town import Town
 
     mined = _mined(config, inputs)
     if mined is not None and not mined:
@@ -56,7 +57,7 @@ def run(config: TownClipsConfig, inputs: Inputs, out: Output) -> None:
         out.say("nothing was mined, so nothing is driven again")
         return
     total = config.num_recordings if mined is None else len(mined)
-    world = Town(min(config.num_envs, total), threads=config.threads, rig=rig_of(config.num_views))
+    world = make_town(min(config.num_envs, total), device=config.device, threads=config.threads, rig=rig_of(config.num_views))
     num_perturbed = round(total * config.perturbed_frac)
     outcomes, seconds_s, done = [], 0.0, 0
     batches = ((0, num_perturbed, Perturbed(Expert(), seed=config.seed)), (num_perturbed, total, Expert()))

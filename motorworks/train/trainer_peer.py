@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from motorworks.train.samples import Samples
 
 
-def train_by_trainer(model: "DrivingModel", samples: "Samples", config: "FitConfig", on_step: Callable[[int], None]) -> None:
+def train_by_trainer(model: "DrivingModel", samples: "Samples", config: "FitConfig", on_step: Callable[[int], None], *, device: str = "cpu") -> None:
     """Calls `on_step` with the number of steps done; AdamW, no evaluation, nothing saved, no worker processes, as few reports as it allows.
-    With `config.compile` as Trainer's own `torch_compile` does it."""
+    With `config.compile` as Trainer's own `torch_compile` does it. It takes the first GPU of the machine, and would copy the model to others:
+    show it one."""
     import numpy as np
     import torch
     from torch.utils.data import Dataset
@@ -56,7 +57,7 @@ def train_by_trainer(model: "DrivingModel", samples: "Samples", config: "FitConf
             on_step(state.global_step)
 
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(output_dir=folder, **_arguments(config))
+        arguments = TrainingArguments(output_dir=folder, use_cpu=device == "cpu", **_arguments(config))
         Trainer(model=Wrapped(), args=arguments, train_dataset=Rows(), data_collator=collate, callbacks=[AfterStep()]).train()
 
 
@@ -67,7 +68,6 @@ def _arguments(config: "FitConfig") -> dict[str, Any]:
         "learning_rate": config.lr,
         "bf16": config.precision == "bf16",
         "torch_compile": config.compile,
-        "use_cpu": True,
         "report_to": [],
         "logging_strategy": "no",
         "save_strategy": "no",
