@@ -49,13 +49,17 @@ def _shares(right: int, planted: int, found: int, num: int) -> list[Figure]:
 
 def _search(clips: list[Clip]) -> Figure:
     """Recall of the index against an exact search; the vectors of real pictures, many times with noise of a tenth of their length."""
-    from motorworks.curate.search import build_index
+    from motorworks.clips.catalogue import Catalogue
+    from motorworks.curate.search import VectorIndex, index_vectors, vector_table
 
     rng = np.random.default_rng(0)
     own = np.concatenate([LayoutEmbedder()(clip.frames[::2]) for clip in clips if clip.frames is not None])
     vectors = unit(own[rng.integers(len(own), size=NUM_VECTORS)] + rng.normal(size=(NUM_VECTORS, own.shape[1])) * 0.1 / own.shape[1] ** 0.5)
     with tempfile.TemporaryDirectory() as folder:
-        index = build_index(Path(folder) / "index", [f"{number:032x}" for number in range(NUM_VECTORS)], vectors, embedder=LayoutEmbedder().name)
+        tables = Catalogue(Path(folder))
+        tables.put("vectors", vector_table([f"{number:032x}" for number in range(NUM_VECTORS)], vectors, embedder=LayoutEmbedder().name))
+        index_vectors(tables.table("vectors"))
+        index = VectorIndex(tables.table("vectors"))
         shares, took_s, exact_s = [], 0.0, 0.0
         for query in vectors[rng.integers(NUM_VECTORS, size=100)]:
             index.search(query)  # warm

@@ -1,23 +1,19 @@
 """Clips like this one, and clips by words: nearest vectors, exactly for few and by an index of Lance's for many; words by BM25."""
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from motorworks.clips.place import whole_folder
 from motorworks.geometry.array import Array
 
 EXACT_UP_TO = 50_000  # vectors: below it a matrix product is quicker than any index
 _NPROBES, _REFINE = 20, 5  # recall 0.999 of the ten nearest at 100k vectors of 384, measured
-_TABLE, _FACTS = "vectors.lance", "index.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,27 +25,28 @@ class Found:
 
 
 class VectorIndex:
-    """Vectors of length 1 by clip, in a folder; written whole or not at all."""
+    """Vectors of length 1 by clip: a Lance dataset with the columns of `vector_table`, perhaps indexed."""
 
-    def __init__(self, folder: Path):
-        lance = _lance()
-        try:
-            facts = json.loads((folder / _FACTS).read_text())
-            self.embedder, self.indexed = str(facts["embedder"]), bool(facts["indexed"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{folder} is no index of clips ({error}): build it again") from error
-        self._dataset = lance.dataset(str(folder / _TABLE))
-        self._exact: tuple[list[str], Any] | None = None
+    def __init__(self, dataset: Any):
+        self._dataset, self.indexed = dataset, bool(dataset.describe_indices())
+        self.embedder = (dataset.schema.metadata or {}).get(b"embedder", b"").decode()
+        self._exact: tuple[list[bytes], Any] | None = None
 
     def __len__(self) -> int:
         return int(self._dataset.count_rows())
+
+    def vector(self, clip_id: str) -> Float[Array, " dim"] | None:
+        """A clip's own, or None."""
+        ids = self._dataset.to_table(columns=["clip_id"])["clip_id"].to_pylist()
+        place = bytes.fromhex(clip_id)
+        return np.array(self._dataset.take([ids.index(place)], columns=["vector"])["vector"][0].as_py()) if place in ids else None
 
     def search(self, query: Float[Array, " dim"], num: int = 10, *, exact: bool = False) -> list[Found]:
         """The nearest by cosine, best first."""
         if self.indexed and not exact:
             nearest = {"column": "vector", "q": query.astype(np.float32), "k": num, "nprobes": _NPROBES, "refine_factor": _REFINE, "metric": "cosine"}
             rows = self._dataset.to_table(columns=["clip_id", "_distance"], nearest=nearest).to_pydict()
-            return [Found(clip_id=clip_id, score=1 - distance) for clip_id, distance in zip(rows["clip_id"], rows["_distance"], strict=True)]
+            return [Found(clip_id=clip_id.hex(), score=1 - distance) for clip_id, distance in zip(rows["clip_id"], rows["_distance"], strict=True)]
         if self._exact is None:
             table = self._dataset.to_table(columns=["clip_id", "vector"])
             vectors = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
@@ -57,26 +54,27 @@ class VectorIndex:
         ids, vectors = self._exact
         scores = vectors @ query.astype(np.float32)
         best = np.argpartition(-scores, min(num, len(scores) - 1))[:num]
-        return [Found(clip_id=ids[place], score=float(scores[place])) for place in best[np.argsort(-scores[best], kind="stable")]]
+        return [Found(clip_id=ids[place].hex(), score=float(scores[place])) for place in best[np.argsort(-scores[best], kind="stable")]]
 
 
-def build_index(folder: Path, clip_ids: Sequence[str], vectors: Float[Array, "num dim"], *, embedder: str) -> VectorIndex:
-    """Writes and opens an index; `embedder` is the name of what made the vectors. One that is there is replaced."""
-    if len(clip_ids) != len(vectors) or not len(vectors):
-        raise ValueError(f"{len(clip_ids)} clip ids and {len(vectors)} vectors: as many of each, and at least one")
-    lance = _lance()
+def vector_table(clip_ids: Sequence[str], vectors: Float[Array, "num dim"], *, embedder: str) -> Any:
+    """The Arrow table clip_id (16 bytes), vector; `embedder` is the name of what made the vectors."""
     import pyarrow
 
+    if len(clip_ids) != len(vectors) or not len(vectors):
+        raise ValueError(f"{len(clip_ids)} clip ids and {len(vectors)} vectors: as many of each, and at least one")
+    ids = pyarrow.array([bytes.fromhex(clip_id) for clip_id in clip_ids], pyarrow.binary(16))
     values = pyarrow.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
-    table = pyarrow.table({"clip_id": list(clip_ids), "vector": pyarrow.FixedSizeListArray.from_arrays(values, vectors.shape[1])})
-    with whole_folder(folder, replace=True) as temporary:
-        dataset = lance.write_dataset(table, str(temporary / _TABLE))
-        indexed = len(vectors) > EXACT_UP_TO
-        if indexed:
-            partitions = 2 ** round(math.log2(math.sqrt(len(vectors))))
-            dataset.create_index("vector", index_type="IVF_RQ", metric="cosine", num_partitions=partitions, num_bits=1)
-        (temporary / _FACTS).write_text(json.dumps({"embedder": embedder, "indexed": indexed, "num": len(vectors)}))
-    return VectorIndex(folder)
+    columns = {"clip_id": ids, "vector": pyarrow.FixedSizeListArray.from_arrays(values, vectors.shape[1])}
+    return pyarrow.table(columns).replace_schema_metadata({"embedder": embedder})
+
+
+def index_vectors(dataset: Any) -> None:
+    """Gives a dataset of vectors the index that makes many of them quick to search; few have none."""
+    num = int(dataset.count_rows())
+    if num > EXACT_UP_TO:
+        partitions = 2 ** round(math.log2(math.sqrt(num)))
+        dataset.create_index("vector", index_type="IVF_RQ", metric="cosine", num_partitions=partitions, num_bits=1)
 
 
 class WordIndex:
@@ -107,11 +105,3 @@ class WordIndex:
 def _words(text: str) -> list[str]:
     words = re.findall(r"[a-z0-9]+", text.lower())
     return [re.sub(r"(ing|es|s)$", "", word) if len(word) > 4 else word for word in words]
-
-
-def _lance() -> Any:
-    try:
-        import lance
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("an index of clips needs Lance: pip install 'motorworks[data]'", name="lance") from error
-    return lance

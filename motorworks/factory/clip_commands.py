@@ -27,11 +27,11 @@ def search(command: Search) -> None:
         _query(command, corpus)
         return
     like = corpus.clip_id(command.like) if command.like else ""
-    words, indexes = " ".join(command.words), command.artifacts / "search"
+    words = " ".join(command.words)
     if like:
-        found = corpus.like(like, command.num, indexes)
+        found = corpus.like(like, command.num)
     elif command.encoder:
-        found = corpus.by_meaning(words, command.num, indexes, _encoder(command.encoder))
+        found = corpus.by_meaning(words, command.num, command.artifacts / "search", _encoder(command.encoder))
     else:
         found = corpus.by_words(words, command.num)
     rows = [corpus.rows[one.clip_id] | {"score": round(one.score, 3)} for one in found]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from motorworks.curate.deduplicate import ClipFeatures
 
-MANIFEST, PIN = "train.manifest", "turn"
+MANIFEST, PIN, EMBEDDINGS = "train.manifest", "turn", "embeddings"
 _QUALITY = ("sharpness", "brightness", "blown_frac", "still_frac", "repeated_frac", "flow_correlation", "bad_frac", "clock_jitter_s")
 _WORDS = ("split", "light", "speed", "road", "description")
 Row = dict[str, Any]
@@ -22,15 +22,21 @@ def have_tables() -> bool:
 def write_tables(folder: Path, rows: Sequence[Row], features: "Sequence[ClipFeatures]") -> int:
     """In a folder with packs/: tables `clips`, `looks` and `embeddings` by clip_id, train.manifest of the clips worth training on, and the
     pin `turn`. Returns the number of the manifest's entries."""
+    import numpy as np
+
     from motorworks.clips.catalogue import Catalogue
     from motorworks.clips.manifest import Manifest, write_manifest
     from motorworks.clips.store import ClipStore
+    from motorworks.curate.embed import LayoutEmbedder
+    from motorworks.curate.search import index_vectors, vector_table
 
     catalogue, store = Catalogue(folder), ClipStore(folder)
     catalogue.sync()
     catalogue.put("looks", _looks(rows))
-    if (embeddings := _embeddings(rows, features)) is not None:
-        catalogue.put("embeddings", embeddings)
+    seen = {row["clip_id"]: one.embedding for row, one in zip(rows, features, strict=True) if one.embedding is not None}
+    if seen:
+        catalogue.put(EMBEDDINGS, vector_table(list(seen), np.stack(list(seen.values())), embedder=LayoutEmbedder().name))
+        index_vectors(catalogue.table(EMBEDDINGS))
     chosen = [row["clip_id"] for row in rows if row["split"] == "train" and not row["reasons"] and "duplicate_of" not in row]
     num = write_manifest(folder / MANIFEST, (store.index[clip_id] for clip_id in chosen))
     catalogue.pin(PIN, manifest=Manifest(folder / MANIFEST).digest)
@@ -42,7 +48,7 @@ def _looks(rows: Sequence[Row]) -> Any:
 
     texts, numbers = arrow.string(), arrow.float32()
     columns = {
-        "clip_id": _ids([row["clip_id"] for row in rows]),
+        "clip_id": arrow.array([bytes.fromhex(row["clip_id"]) for row in rows], arrow.binary(16)),
         "scenarios": arrow.array([row["scenarios"] for row in rows], arrow.list_(texts)),
         "reasons": arrow.array([row["reasons"] for row in rows], arrow.list_(texts)),
         "duplicate_of": arrow.array([bytes.fromhex(row["duplicate_of"]) if "duplicate_of" in row else None for row in rows], arrow.binary(16)),
@@ -50,22 +56,3 @@ def _looks(rows: Sequence[Row]) -> Any:
         **{name: arrow.array([row.get(name) for row in rows], numbers) for name in _QUALITY},
     }
     return arrow.table(columns)
-
-
-def _embeddings(rows: Sequence[Row], features: "Sequence[ClipFeatures]") -> Any:
-    """None where no clip has pictures."""
-    import numpy as np
-    import pyarrow as arrow
-
-    seen = [(row["clip_id"], one.embedding) for row, one in zip(rows, features, strict=True) if one.embedding is not None]
-    if not seen:
-        return None
-    vectors = np.stack([vector for _, vector in seen]).astype(np.float32)
-    column = arrow.FixedSizeListArray.from_arrays(arrow.array(vectors.reshape(-1)), vectors.shape[1])
-    return arrow.table({"clip_id": _ids([clip_id for clip_id, _ in seen]), "vector": column})
-
-
-def _ids(clip_ids: Sequence[str]) -> Any:
-    import pyarrow as arrow
-
-    return arrow.array([bytes.fromhex(clip_id) for clip_id in clip_ids], arrow.binary(16))

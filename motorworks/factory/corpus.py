@@ -7,15 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from motorworks.clips.catalogue import Catalogue
 from motorworks.clips.store import ClipStore
-from motorworks.curate.search import Found, VectorIndex, WordIndex, build_index
+from motorworks.curate.search import Found, VectorIndex, WordIndex, index_vectors, vector_table
 from motorworks.datatypes.clip import Clip
 from motorworks.factory.artifact import Artifact
+from motorworks.factory.clip_tables import EMBEDDINGS, PIN
 from motorworks.factory.errors import BadUsage
 from motorworks.factory.fingerprint import digest
 from motorworks.factory.show import find_artifact
 from motorworks.factory.store import Store
 
+MEANINGS = "meanings"
 Row = dict[str, Any]
 
 
@@ -48,22 +51,21 @@ class Corpus:
         from motorworks.curate.meaning import SentenceEmbedder
 
         embedder = SentenceEmbedder(source)
-        folder = indexes / f"{self.examine.digest[:16]}-{digest(embedder.name)[:8]}"
-        if not folder.is_dir():
-            build_index(folder, list(self.rows), embedder.embed([row["description"] for row in self.rows.values()]), embedder=embedder.name)
-        return VectorIndex(folder).search(embedder.embed([words])[0], num)
+        tables = Catalogue(indexes / f"{self.examine.digest[:16]}-{digest(embedder.name)[:8]}")
+        if MEANINGS not in tables.tables:
+            vectors = embedder.embed([row["description"] for row in self.rows.values()])
+            tables.put(MEANINGS, vector_table(list(self.rows), vectors, embedder=embedder.name))
+            index_vectors(tables.table(MEANINGS))
+        return VectorIndex(tables.table(MEANINGS)).search(embedder.embed([words])[0], num)
 
-    def like(self, clip_id: str, num: int, indexes: Path) -> list[Found]:
-        """The clips that look most like one; itself is not among them. The index is built once, in `indexes`."""
-        import numpy as np
-
-        with np.load(self.examine.path / "vectors.npz") as file:
-            ids, vectors, embedder = file["clip_id"].tolist(), file["vector"], str(file["embedder"])
-        if clip_id not in ids:
+    def like(self, clip_id: str, num: int) -> list[Found]:
+        """The clips that look most like one; itself is not among them."""
+        tables = Catalogue.at(self.examine.path, PIN)
+        index = VectorIndex(tables.table(EMBEDDINGS)) if EMBEDDINGS in tables.tables else None
+        vector = index.vector(clip_id) if index is not None else None
+        if index is None or vector is None:
             raise BadUsage(f"clip {clip_id} has no picture that could be compared")
-        folder = indexes / self.examine.digest[:16]
-        index = VectorIndex(folder) if folder.is_dir() else build_index(folder, ids, vectors, embedder=embedder)
-        return [found for found in index.search(vectors[ids.index(clip_id)], num + 1) if found.clip_id != clip_id][:num]
+        return [found for found in index.search(vector, num + 1) if found.clip_id != clip_id][:num]
 
     def clips(self, rows: Sequence[Row]) -> Iterator[Clip]:
         """One after another, pictures still encoded."""

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motorworks.clips.catalogue import Catalogue
 from motorworks.curate import search
-from motorworks.curate.search import VectorIndex, WordIndex, build_index
+from motorworks.curate.search import VectorIndex, WordIndex, index_vectors, vector_table
 
 pytest.importorskip("lance")
 
@@ -17,11 +18,18 @@ def _vectors(num: int, dim: int = 32) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
+def _index(folder: Path, vectors: np.ndarray, embedder: str) -> VectorIndex:
+    tables = Catalogue(folder)
+    tables.put("vectors", vector_table([f"{number:032x}" for number in range(len(vectors))], vectors, embedder=embedder))
+    index_vectors(tables.table("vectors"))
+    return VectorIndex(tables.table("vectors"))
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_an_index_finds_what_an_exact_search_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "EXACT_UP_TO", 1000)
     vectors = _vectors(6000)
-    index = build_index(tmp_path / "index", [f"{number:032x}" for number in range(6000)], vectors, embedder="layout-1")
+    index = _index(tmp_path, vectors, "layout-1")
     assert index.indexed and len(index) == 6000
     recall = []
     for query in vectors[::300]:
@@ -31,18 +39,17 @@ def test_an_index_finds_what_an_exact_search_finds(tmp_path: Path, monkeypatch: 
     assert index.search(vectors[17])[0].clip_id == f"{17:032x}"
 
 
-def test_few_vectors_are_searched_exactly_and_an_index_is_replaced_whole(tmp_path: Path) -> None:
+def test_few_vectors_are_searched_exactly_and_replaced_whole(tmp_path: Path) -> None:
     vectors = _vectors(50)
-    build_index(tmp_path / "index", [str(number) for number in range(50)], vectors, embedder="layout-1")
-    index = build_index(tmp_path / "index", [str(number) for number in range(40)], vectors[:40], embedder="dino")
+    _index(tmp_path, vectors, "layout-1")
+    index = _index(tmp_path, vectors[:40], "dino")
     best = index.search(vectors[3], 3)
-    assert not index.indexed and index.embedder == "dino" and best[0].clip_id == "3" and best[0].score == pytest.approx(1, abs=1e-5)
-    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    assert not index.indexed and index.embedder == "dino" and len(index) == 40
+    assert best[0].clip_id == f"{3:032x}" and best[0].score == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(index.vector(f"{3:032x}"), vectors[3])
+    assert index.vector(f"{45:032x}") is None
     with pytest.raises(ValueError, match="40 clip ids and 50 vectors"):
-        build_index(tmp_path / "index", [str(number) for number in range(40)], vectors, embedder="dino")
-    (tmp_path / "index/index.json").write_text("{")
-    with pytest.raises(ValueError, match="is no index of clips"):
-        VectorIndex(tmp_path / "index")
+        vector_table([f"{number:032x}" for number in range(40)], vectors, embedder="dino")
 
 
 def test_words_find_what_they_describe() -> None:

@@ -11,7 +11,7 @@ from motorworks.curate.deduplicate import DuplicateConfig
 from motorworks.curate.quality import QualityConfig
 from motorworks.engine.engine import Failure, Limits
 from motorworks.factory.artifact import Artifact, Inputs
-from motorworks.factory.clip_facts import VECTORS, Row, coverage_of, examine_pack, read_facts
+from motorworks.factory.clip_facts import Row, coverage_of, examine_pack, read_facts
 from motorworks.factory.clip_tables import have_tables, write_tables
 from motorworks.factory.step import Output
 
@@ -34,8 +34,8 @@ class ExamineConfig:
 
 
 def run(config: ExamineConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves clips.json (a row per clip), coverage.json, map.json, strips/ with strips.json, vectors.npz for search; packs/ with tables/ over
-    them, train.manifest and a pin."""
+    """Leaves clips.json (a row per clip), coverage.json, map.json, strips/ with strips.json; packs/ with tables/ over them,
+    train.manifest and a pin."""
     from motorworks.clips.store import ClipStore
     from motorworks.curate.deduplicate import find_duplicates
 
@@ -95,13 +95,9 @@ def _map(config: ExamineConfig, rows: list[Row], features: "list[ClipFeatures]",
     import numpy as np
 
     from motorworks.curate.cluster import map_2d
-    from motorworks.curate.embed import LayoutEmbedder
 
     with_pictures = [place for place, one in enumerate(features) if one.embedding is not None]
     vectors = np.stack([features[place].embedding for place in with_pictures]).astype(np.float32) if with_pictures else np.zeros((0, 1), np.float32)
-    np.savez(
-        out.path / VECTORS, clip_id=np.array([rows[place]["clip_id"] for place in with_pictures]), vector=vectors, embedder=LayoutEmbedder().name
-    )
     chosen = range(0, len(with_pictures), max(1, -(-len(with_pictures) // config.most_on_map)))
     flat = map_2d(vectors[list(chosen)]) if len(chosen) else np.zeros((0, 2))
     points = [
