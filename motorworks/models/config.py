@@ -96,6 +96,12 @@ class ModelConfig:
         return self.height_px // self.patch, self.width_px // self.patch
 
     @property
+    def stem_widths(self) -> list[int]:
+        """Channels of the stem from 2x2 RGB pixels to the ViT's width, doubling; a patch of 16 takes three steps."""
+        steps = self.patch.bit_length() - 2
+        return [12, *(max(self.vision_dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
+
+    @property
     def num_plan_tokens(self) -> int:
         """Decoder positions up to and including ACT."""
         return self.num_frames * self.latents_per_frame + 1 + self.num_instruction + 1

@@ -8,7 +8,6 @@ Legend: B batch, F frames, L latents, C latent channels, D width, T time, K prop
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -18,7 +17,7 @@ from motorworks.models.action_head import ActionHead, Answer, KnotScale, Plan, S
 from motorworks.models.backbone import LlamaBackbone, Memory, first_tokens, load_smollm2
 from motorworks.models.config import ModelConfig
 from motorworks.models.heads import WorldHead, make_action_head
-from motorworks.models.vision import Vision, stem_widths
+from motorworks.models.vision import Vision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,21 +203,3 @@ def num_params(config: ModelConfig) -> int:
     with torch.device("meta"):
         model = DrivingModel(config, pretrained=False)
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def train_flops_per_sample(config: ModelConfig, *, thought: bool, world: bool) -> float:
-    """Causal model FLOP of one training sample: forward + backward of today's image and the sequence, forward of the other images."""
-    dim, patches = config.vision_dim, config.grid[0] * config.grid[1]
-    layer = (4 + 2 * config.vision_mlp_ratio) * dim * dim  # query + key_value + out = 4 d^2, the MLP 2 r d^2
-    widths, pixels = stem_widths(config.patch, dim), config.height_px * config.width_px
-    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(widths)))
-    eye += config.vision_depth * (patches * layer + 2 * patches * patches * dim)
-    queries = config.latents_per_frame
-    eye += config.resampler_depth * (queries * (2 + 2 * config.vision_mlp_ratio) * dim * dim + patches * 2 * dim * dim + 2 * queries * patches * dim)
-    said = 2 * config.num_knots - 1 if "tokens" in config.action_heads else 0  # the flow expert is small beside the rest, and left out
-    tokens = (config.num_full_tokens + said if thought else config.num_plan_tokens) + said
-    head_dim = config.dim // config.heads
-    block = config.dim * config.dim * 2 + 2 * config.dim * head_dim * config.kv_heads + 3 * config.dim * config.mlp_dim
-    words = config.depth * (tokens * block + tokens * tokens * config.dim)  # causal attention: half of 2 T^2 d
-    words += config.num_frames * queries * dim * config.dim
-    return 2 * (3 * (eye + words) + eye * (config.num_frames - 1 + (1 if world else 0)))

@@ -61,9 +61,8 @@ class Stem(nn.Module):
     A first convolution over all pixels would cost half of the stem, and see no better (docs/log.md).
     """
 
-    def __init__(self, patch: int, dim: int) -> None:
+    def __init__(self, widths: list[int]) -> None:
         super().__init__()
-        widths = stem_widths(patch, dim)
         self.unshuffle = nn.PixelUnshuffle(2)
         self.convs = nn.ModuleList(nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(widths))
         self.norms = nn.ModuleList(nn.GroupNorm(1, width) for width in widths[1:])
@@ -73,12 +72,6 @@ class Stem(nn.Module):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))
         return x.flatten(2).transpose(1, 2)
-
-
-def stem_widths(patch: int, dim: int) -> list[int]:
-    """Channels from 2x2 RGB pixels to the ViT's width, doubling; a patch of 16 takes three steps."""
-    steps = patch.bit_length() - 2
-    return [12, *(max(dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
 
 
 class LatentNorm(nn.BatchNorm1d):
@@ -122,7 +115,7 @@ class Vision(nn.Module):
         rows, columns = config.grid
         self.tower = Tower(config) if config.eye == "hf" else None
         if self.tower is None:
-            self.stem = Stem(config.patch, dim)
+            self.stem = Stem(config.stem_widths)
         else:
             (rows, columns), width = config.eye_patches, self.tower.model.config.hidden_size
             self.read_tower = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))

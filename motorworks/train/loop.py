@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
+from motorworks.models.driving_model import DrivingModel
 from motorworks.models.parallel_plan import blocks_of
 from motorworks.train.batch import Batch
 from motorworks.train.clock import RunClock
@@ -22,6 +22,7 @@ from motorworks.train.fit_config import FitConfig, ParallelPlan
 from motorworks.train.learner import Learner, thinks
 from motorworks.train.losses import Loss
 from motorworks.train.parallel import prepared
+from motorworks.train.planner.shapes import train_flops
 from motorworks.train.ranks import Ranks
 from motorworks.train.samples import Samples
 from motorworks.train.snapshot import Snapshot, SnapshotConfig, Snapshots
@@ -229,8 +230,7 @@ def _result(model: DrivingModel, config: FitConfig, course: Course, seconds: dic
     thinks_frac = len(range(0, config.steps, config.think_every)) / config.steps if thinks(config.losses) else 0.0
     images = (member.num_frames + world) * member.grid[0] * member.grid[1]
     tokens = images + thinks_frac * member.num_full_tokens + (1 - thinks_frac) * member.num_plan_tokens
-    flops = thinks_frac * train_flops_per_sample(member, thought=True, world=world)
-    flops += (1 - thinks_frac) * train_flops_per_sample(member, thought=False, world=world)
+    flops = thinks_frac * train_flops(member, thought=True, world=world) + (1 - thinks_frac) * train_flops(member, thought=False, world=world)
     num_samples, wall_s = config.steps * config.batch_size, sum(seconds.values())
     return FitResult(
         curves=course.curves,

@@ -10,7 +10,7 @@ from motorworks.bodies.body import CAR
 from motorworks.datatypes.trajectory import NUM_STEPS, Trajectory
 from motorworks.geometry.array import Array
 from motorworks.metrics.aggregate import bootstrap
-from motorworks.models.driving_model import DrivingModel, train_flops_per_sample
+from motorworks.models.driving_model import DrivingModel
 from motorworks.models.scaled import scaled
 from motorworks.tokens.ego import EgoCodec
 from motorworks.tokens.image import HEIGHT_PX, WIDTH_PX
@@ -18,6 +18,7 @@ from motorworks.tokens.text import DEFAULT_INSTRUCTION
 from motorworks.train.evaluate import action_loss
 from motorworks.train.fit_config import FitConfig, LossWeights
 from motorworks.train.loop import FitResult, fit
+from motorworks.train.planner.shapes import train_flops
 from motorworks.train.samples import Samples, samples_from_arrays
 
 ONLY_ACTION = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0)  # what is trained is what is judged
@@ -67,7 +68,7 @@ def size_of(width: int) -> dict[str, float]:
         model = DrivingModel(scaled(width).config)
     idle = {id(value) for part in (model.world, model.road, model.speak) for value in part.parameters()}
     params = sum(value.numel() for value in model.parameters() if id(value) not in idle)
-    return {"params": params, "flops_per_sample": train_flops_per_sample(model.config, thought=False, world=False)}
+    return {"params": params, "flops_per_sample": train_flops(model.config, thought=False, world=False)}
 
 
 def samples_per_s(width: int, *, num_steps: int, threads: int) -> float:

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from motorworks.models.action_head import knot_matrix
 from motorworks.models.config import FAMILY, ModelConfig, family
-from motorworks.models.driving_model import DrivingModel, ModelInput, num_params, train_flops_per_sample
+from motorworks.models.driving_model import DrivingModel, ModelInput, num_params
 from motorworks.models.graphs import PlanGraph, ThinkGraph, VisionGraph
 from motorworks.models.infer import TorchInfer
 from motorworks.tokens.ego import NUM_EGO
@@ -101,21 +100,6 @@ def test_the_family_grows_and_the_student_is_a_quarter():
     assert sizes == sorted(sizes) and sizes[-1] > 70e9
     assert sizes[0] <= sizes[1] / 4
     assert num_params(family("pico")) == sum(value.numel() for value in DrivingModel(family("pico")).parameters())
-
-
-@pytest.mark.parametrize("name", ["pico", "nano"])
-def test_counted_flops_agree_with_torchs_count(name):
-    model, config = DrivingModel(family(name)).requires_grad_(False), family(name)
-    latents = torch.randn(1, 2, 8, config.vision_dim)
-    batch = replace(_input(1), images=None)
-    with FlopCounterMode(display=False) as forward:
-        model.see(torch.zeros(1, 64, 128, 3))
-        model(replace(batch, latents=latents))
-    # one image and one sequence, forward only: a third of the sample without its two extra images
-    images = train_flops_per_sample(config, thought=True, world=True) - train_flops_per_sample(config, thought=True, world=False)
-    ours = (train_flops_per_sample(config, thought=True, world=False) - images) / 3
-    # torch counts neither the CPU's fused attention nor our heads the same way: within a tenth
-    assert forward.get_total_flops() == pytest.approx(ours, rel=0.1)
 
 
 def test_a_wrong_config_names_the_field():

@@ -106,7 +106,7 @@ def _eye_bytes(config: ModelConfig, itemsize: int, *, checkpoint: bool) -> float
     before the MLP, whose ReLU keeps one; a latent the same without keys and values, which it takes of the patches."""
     dim, ratio, latents, pixels = config.vision_dim, config.vision_mlp_ratio, config.latents_per_frame, config.height_px * config.width_px
     patches = config.grid[0] * config.grid[1]
-    stem = 3 * pixels + sum(2 * after * pixels / 4 ** (step + 2) for step, (_, after) in enumerate(pairwise(shapes.stem_widths(config))))
+    stem = 3 * pixels + sum(2 * after * pixels / 4 ** (step + 2) for step, (_, after) in enumerate(pairwise(config.stem_widths)))
     if checkpoint:
         blocks = config.vision_depth * patches * dim + config.resampler_depth * latents * dim + patches * dim
     else:

@@ -68,7 +68,7 @@ def _linear(part: str, num_in: int, num_out: int, count: int = 1) -> list[Weight
 def _eye(config: ModelConfig) -> list[Weight]:
     dim, ratio, (rows, columns) = config.vision_dim, config.vision_mlp_ratio, config.grid
     found = [Weight(part="eye", shape=shape) for shape in ((rows * columns, dim), (config.latents_per_frame, dim))]
-    for before, after in pairwise(stem_widths(config)):
+    for before, after in pairwise(config.stem_widths):
         found += [Weight(part="eye", shape=(after, before, 3, 3)), Weight(part="eye", shape=(after,), count=3)]  # bias and norm
     for count, norms in ((config.vision_depth, 4), (config.resampler_depth, 6)):
         found.append(Weight(part="eye", shape=(dim,), count=count * norms))
@@ -127,15 +127,10 @@ def kv_dim(config: ModelConfig) -> int:
     return config.dim // config.heads * config.kv_heads
 
 
-def stem_widths(config: ModelConfig) -> list[int]:
-    """Channels of the stem: models.vision.stem_widths, which would bring torch with it (a test compares)."""
-    steps = config.patch.bit_length() - 2
-    return [12, *(max(config.vision_dim >> max(steps - 2 - index, 0), 8) for index in range(steps))]
-
-
 def num_tokens(config: ModelConfig, *, thought: bool = True) -> int:
-    """Decoder positions of a sample."""
-    return config.num_full_tokens if thought else config.num_plan_tokens
+    """Decoder positions of a sample; the head of action tokens says each plan in some more."""
+    said = 2 * config.num_knots - 1 if "tokens" in config.action_heads else 0
+    return (config.num_full_tokens + said if thought else config.num_plan_tokens) + said
 
 
 @cache
@@ -143,7 +138,7 @@ def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = T
     """FLOP forward by part: `eye` of one image, the rest of one sample. 2 a multiply-add; `causal` counts half of the decoder's attention."""
     dim, ratio, (rows, columns), queries = config.vision_dim, config.vision_mlp_ratio, config.grid, config.latents_per_frame
     patches, pixels = rows * columns, config.height_px * config.width_px
-    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(stem_widths(config))))
+    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(config.stem_widths)))
     eye += config.vision_depth * (patches * (4 + 2 * ratio) * dim**2 + 2 * patches**2 * dim)
     eye += config.resampler_depth * (queries * (2 + 2 * ratio) * dim**2 + 2 * patches * dim**2 + 2 * queries * patches * dim)
     tokens = num_tokens(config, thought=thought)
