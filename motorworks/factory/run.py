@@ -18,7 +18,7 @@ from motorworks.factory.launch import num_ranks, rank
 from motorworks.factory.machine import Clock, describe_machine
 from motorworks.factory.progress import Progress, Silent, duration
 from motorworks.factory.step import Output, Step
-from motorworks.factory.store import RESUME, SHARDS, Store, now_utc
+from motorworks.factory.store import SHARDS, Store, now_utc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +137,8 @@ class Runner:
             step.run(step.config, inputs, self._output(step, fields, Path(folder)))
 
     def _output(self, step: Step, fields: dict[str, Any], folder: Path) -> Output:
-        root = self.store.root
-        resume = root / RESUME / digest(fields)[:32]
-        return Output(path=folder, shards=root / SHARDS, resume=resume, step=step, code=fields["code"], engine=self.engine, progress=self.progress)
+        shards, resume = self.store.root / SHARDS, self.store.resume(step.name, self.version, digest(fields))
+        return Output(path=folder, shards=shards, resume=resume, step=step, code=fields["code"], engine=self.engine, progress=self.progress)
 
     def _build(self, step: Step, inputs: Inputs, fields: dict[str, Any], work: Path) -> tuple[Artifact, str]:
         folder = work / "artifact"

@@ -18,6 +18,7 @@ from motorworks.factory.errors import BadInput, BadUsage, Busy
 
 LOCK_ATTEMPTS, LOCK_PAUSE_S = 6, 0.1
 WORK, LOCKS, SHARDS, RESUME = ".tmp", ".locks", ".shards", ".resume"
+RESUME_DAYS = 30
 
 
 class Store:
@@ -102,16 +103,30 @@ class Store:
         for stale in (self.root / WORK).glob(f"{flat}-*"):
             shutil.rmtree(stale, ignore_errors=True)
 
+    def resume(self, name: str, version: str, fingerprint: str) -> Path:
+        """The folder for what a killed run of exactly this goes on from."""
+        return self.root / RESUME / f"{flat_name(name, version)}-{fingerprint[:32]}"
+
     def sweep(self) -> int:
-        """Remove work folders whose makers are dead; returns how many."""
+        """Remove what nobody needs: work folders whose makers are dead, and what a killed run left to go on from where its artifact is there
+        by now or nothing touched it for RESUME_DAYS. Returns how many."""
         num = 0
-        for stale in (self.root / WORK).glob("*"):
-            flat = stale.name.rpartition("-")[0]
+        for stale in (*(self.root / WORK).glob("*"), *(self.root / RESUME).glob("*")):
+            flat, _, made_from = stale.name.rpartition("-")
             with self._locked(flat) as held:
-                if held:
+                if held and (stale.parent.name == WORK or self._is_over(stale, flat, made_from)):
                     shutil.rmtree(stale, ignore_errors=True)
                     num += 1
         return num
+
+    def _is_over(self, resume: Path, flat: str, fingerprint: str) -> bool:
+        name, _, version = flat.replace("+", "/").rpartition("@")
+        with contextlib.suppress(BadInput, BadUsage):  # a record that is damaged, a folder that is not ours: its age decides
+            made = self.find(name, version)
+            if made is not None and made.fingerprint.startswith(fingerprint):
+                return True
+        touched_s = max(path.lstat().st_mtime for path in (resume, *resume.rglob("*")))
+        return time.time() - touched_s > RESUME_DAYS * 86_400
 
     def finish(self, folder: Path, name: str, version: str, record: dict[str, Any]) -> Artifact:
         """Digest, write the record last, flush, rename into place; an old `dev` goes only when the new one is whole."""

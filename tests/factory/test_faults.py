@@ -14,7 +14,7 @@ import pytest
 from motorworks.factory.errors import BadInput, Busy, CannotFingerprint, StageFailed
 from motorworks.factory.run import Runner
 from motorworks.factory.step import RecipeOptions, Step
-from motorworks.factory.store import Store
+from motorworks.factory.store import RESUME_DAYS, Store
 
 HERE = Path(__file__).parent
 CHILD = """
@@ -81,11 +81,34 @@ Runner(Path(sys.argv[1])).make(Step(name="toy/turn1/gather", run=toy_recipe.gath
             time.sleep(0.02)
         with pytest.raises(Busy, match=rf"toy/turn1/gather@dev is being made by process {other.pid} on"):
             Runner(tmp_path).make(slow)
+        _left(Store(tmp_path).resume("toy/turn1/gather", "dev", "0" * 64), days=99)
         assert Store(tmp_path).sweep() == 0, "a living process's work was taken for stale"
     finally:
         other.kill()
         other.wait()
-    assert Store(tmp_path).sweep() == 1
+    assert Store(tmp_path).sweep() == 2
+    assert not list((tmp_path / ".tmp").iterdir()) and not list((tmp_path / ".resume").iterdir())
+
+
+def test_what_a_killed_run_left_goes_when_it_is_of_no_use(tmp_path, toy):
+    made, store = Runner(tmp_path).make(toy.toy(RecipeOptions()))["toy/turn1/count"], Store(tmp_path)
+    _left(store.resume(made.name, "dev", made.fingerprint), days=0)
+    _left(store.resume(made.name, "dev", "0" * 64), days=RESUME_DAYS + 1)
+    recent = _left(store.resume(made.name, "dev", "1" * 64), days=RESUME_DAYS - 1)
+    other = _left(store.resume("toy/turn1/new", "v1", made.fingerprint), days=0)
+    assert store.sweep() == 2 and set((tmp_path / ".resume").iterdir()) == {recent, other}
+    (made.path / "record.json").write_text("{")
+    assert store.sweep() == 0, "a record that is damaged says nothing"
+
+
+def _left(resume: Path, *, days: float) -> Path:
+    """A snapshot that was last touched so many days ago."""
+    (resume / "step-000000001").mkdir(parents=True)
+    (resume / "step-000000001/progress.json").write_text("{}")
+    then_s = time.time() - days * 86_400
+    for path in (resume, *resume.rglob("*")):
+        os.utime(path, (then_s, then_s))
+    return resume
 
 
 def test_a_failed_stage_leaves_nothing_and_names_itself(tmp_path, toy):
