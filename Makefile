@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 BIN := .venv/bin
 # Two threads on small arrays beside a busy neighbour are several times slower than one.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# A file's tests stay in one process, for they share what is expensive to make; 2 GB a worker.
+TEST_WORKERS ?= 2
 
 .PHONY: setup run test timed check smoke golden bench odd expert gpu size
 .DEFAULT_GOAL := run
@@ -23,7 +25,7 @@ run: setup
 	$(BIN)/motorworks run tiny --workers 2
 
 test: setup
-	$(ONE_THREAD) $(BIN)/python -m pytest -m 'not gpu and not timed'
+	$(ONE_THREAD) $(BIN)/python -m pytest -m 'not gpu and not timed' -n $(TEST_WORKERS) --dist loadfile
 
 timed: setup
 	$(ONE_THREAD) $(BIN)/python -m pytest -m timed

@@ -18,13 +18,13 @@ from motorworks.clips.store import ClipStore, ClipWriter, write_clips
 from motorworks.datatypes.clip import Clip
 
 MakeClip = Callable[..., Clip]
-# Writes two packs, and kills itself before the n-th thing that changes the disk: every commit point, one after another.
+# Writes two packs into a folder, and kills itself before the n-th thing that changes the disk; for every folder and n a process of its own, forked
+# from one that has imported all.
 KILLED_WRITER = """
 import io, os, pickle, signal, sys
 from pathlib import Path
 from motorworks.clips.pack import PackWriter
 from motorworks.clips.store import ClipWriter
-folder, when = Path(sys.argv[1]), int(sys.argv[2])
 done = 0
 def commit_point(*_):
     global done
@@ -41,11 +41,15 @@ def watched(function):
 os.fsync = watched(os.fsync)
 Path.replace = watched(Path.replace)
 PackWriter._write = watched(PackWriter._write)
-clips = pickle.loads(Path(sys.argv[3]).read_bytes())
-with ClipWriter(folder, max_bytes=1) as writer:
-    for row, record in clips:
-        writer.add_record(row, record)
-print(done)
+clips = pickle.loads(Path(sys.argv[1]).read_bytes())
+for folder, when in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
+    child = os.fork()
+    if not child:
+        with ClipWriter(Path(folder), max_bytes=1) as writer:
+            for row, record in clips:
+                writer.add_record(row, record)
+        os._exit(done)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
@@ -58,24 +62,28 @@ def records(make_clip: MakeClip, tmp_path: Path) -> Path:
     return path
 
 
-def write_until(folder: Path, when: int, records: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", KILLED_WRITER, str(folder), str(when), str(records)], capture_output=True, text=True, check=False)
+def writer(records: Path, until: dict[Path, int]) -> list[str]:
+    return [sys.executable, "-c", KILLED_WRITER, str(records), *(str(word) for pair in until.items() for word in pair)]
+
+
+def write_until(records: Path, until: dict[Path, int]) -> list[int]:
+    """How each ended: by a signal, or with the number of points that it came past."""
+    return [int(line) for line in subprocess.run(writer(records, until), capture_output=True, text=True, check=True).stdout.split()]
 
 
 def test_killed_at_every_commit_point_it_shows_whole_packs_only_and_ends_in_the_same_bytes(records: Path, tmp_path: Path) -> None:
-    whole = write_until(tmp_path / "whole", 0, records)
+    (num_points,) = write_until(records, {tmp_path / "whole": 0})
     expected = {path.name: path.read_bytes() for path in (tmp_path / "whole" / "packs").iterdir()}
-    num_points = int(whole.stdout)
     assert num_points > 10 and len(expected) == 2
-    for when in range(1, num_points + 1):
-        folder = tmp_path / f"killed{when}"
-        assert write_until(folder, when, records).returncode == -signal.SIGKILL
+    killed = {tmp_path / f"killed{when}": when for when in range(1, num_points + 1)}
+    assert write_until(records, killed) == [-signal.SIGKILL] * num_points
+    for folder in killed:
         store = ClipStore(folder)
         assert not list(store.check()) and len(store.index) <= 2
         ClipWriter(folder).close()  # the next writer sweeps
         assert not list((folder / "packs").glob(".writing*"))
     # the rest of the road is the same from everywhere: one of them is walked to the end
-    assert write_until(folder, 0, records).returncode == 0
+    assert write_until(records, {folder: 0})[0] > 0
     assert {path.name: path.read_bytes() for path in (folder / "packs").iterdir()} == expected
 
 
@@ -177,9 +185,8 @@ def test_a_store_elsewhere_is_read_through_short_answers_and_errors_that_pass(
 
 
 def test_two_writers_of_the_same_clips_leave_each_once(records: Path, tmp_path: Path) -> None:
-    script = KILLED_WRITER
-    both = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "store"), "0", str(records)], stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [one.wait() for one in both] == [0, 0]
+    both = [subprocess.Popen(writer(records, {tmp_path / "store": 0}), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert all(int(one.communicate()[0]) > 0 for one in both)
     store = ClipStore(tmp_path / "store")
     assert len(store.packs) == 2 and not list(store.check()) and len(store.index) == 2
     assert sorted(path.name for path in (tmp_path / "store" / "packs").iterdir()) == store.packs

@@ -20,7 +20,7 @@ def only_ingest(options: RecipeOptions) -> Step:
 
 def hurried_ingest(options: RecipeOptions) -> Step:
     """The same, with little time and memory for a recording."""
-    limits = Limits(timeout_s=3.0, memory_bytes=800 << 20, attempts=1)
+    limits = Limits(timeout_s=10.0, memory_bytes=800 << 20, attempts=1)
     given = IngestConfig(paths=options.clips, licence_allow=options.licence_allow, limits=limits)
     return Step(name="door/turn1/ingest", run=ingest.run, config=given)
 

@@ -107,25 +107,6 @@ def test_each_fault_is_quarantined_by_name_and_the_rest_is_ingested(tmp_path: Pa
     assert all(f"set aside {path}: " in said for path in expected)
 
 
-def test_recordings_that_kill_their_reader_cost_only_themselves(
-    tmp_path: Path, write_tub: WriteTub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import deadly_reader
-
-    from motorworks.clips import reader
-
-    monkeypatch.setattr(reader.find, "__defaults__", ((deadly_reader.DeadlyReader(), *reader.READERS),))
-    folder = write_tub(tmp_path / "drives" / "tub", 70).parent
-    for name in ("segfault", "loop", "hoard", "nothing"):
-        (folder / f"{name}.deadly").write_text(name)
-    assert ingest(tmp_path / "art", folder, recipe="hurried_ingest") == 0
-    reasons = {row["path"]: row["reason"] for row in rows(tmp_path / "art", "quarantine")}
-    assert list(reasons) == [f"drives/{name}.deadly" for name in ("hoard", "loop", "segfault")]
-    for name, words in (("segfault", "SIGSEGV"), ("loop", "ran longer than 3 s"), ("hoard", "memory")):
-        assert words in reasons[f"drives/{name}.deadly"]
-    assert len(rows(tmp_path / "art", "index")) == 1
-
-
 def test_only_clips_under_allowed_licences_are_taken(tmp_path: Path, write_tub: WriteTub) -> None:
     tub = write_tub(tmp_path / "tub", 70)
     assert ingest(tmp_path / "art", tub, recipe="hurried_ingest", more=("--licence-allow", "MIT")) == 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,17 +48,23 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return artifacts / "learning/turn1/fit/dev"
 
 
+@pytest.fixture
+def artifacts(straight: Path, tmp_path: Path) -> Path:
+    """The same samples, and nothing trained on them yet."""
+    shutil.copytree(straight.parents[1] / "samples", tmp_path / "learning/turn1/samples")
+    return tmp_path
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the processes in /proc")
-def test_two_processes_of_which_one_is_killed_make_what_one_makes(straight, tmp_path):
-    made("learning/turn1/samples", tmp_path)
-    launched = stage("learning/turn1/fit", tmp_path, launcher=(*TORCHRUN, "--max-restarts", "1"))
-    wait_for_life(tmp_path, launched)
+def test_two_processes_of_which_one_is_killed_make_what_one_makes(straight, artifacts):
+    launched = stage("learning/turn1/fit", artifacts, launcher=(*TORCHRUN, "--max-restarts", "1"))
+    wait_for_life(artifacts, launched)
     os.kill(int(Path(f"/proc/{launched.pid}/task/{launched.pid}/children").read_text().split()[-1]), signal.SIGKILL)
     said = launched.communicate(timeout=200)
     assert launched.returncode == 0, said
     assert said[0].count("learning/turn1/fit/dev") == 1, said  # only the first says where it lies
-    folder = tmp_path / "learning/turn1/fit/dev"
+    folder = artifacts / "learning/turn1/fit/dev"
     assert json.loads((folder / "record.json").read_text())["metrics"]["num_ranks"] == 2
     losses = [[row["loss"] for row in json.loads((one / "curves.json").read_text())] for one in (straight, folder)]
     assert np.allclose(*(rows[:10] for rows in losses), atol=1e-4)  # later, rounding has grown
@@ -67,17 +74,16 @@ def test_two_processes_of_which_one_is_killed_make_what_one_makes(straight, tmp_
 
 
 @pytest.mark.slow
-def test_told_to_end_it_says_75_and_the_same_command_ends_with_the_same_bits(straight, tmp_path):
-    made("learning/turn1/samples", tmp_path)
-    process = stage("learning/turn1/fit", tmp_path)
-    wait_for_life(tmp_path, process)
+def test_told_to_end_it_says_75_and_the_same_command_ends_with_the_same_bits(straight, artifacts):
+    process = stage("learning/turn1/fit", artifacts)
+    wait_for_life(artifacts, process)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=100)[1]
     assert process.returncode == 75 and "goes on from its snapshot" in said, (process.returncode, said)
-    made("learning/turn1/fit", tmp_path)
-    folder = tmp_path / "learning/turn1/fit/dev"
+    made("learning/turn1/fit", artifacts)
+    folder = artifacts / "learning/turn1/fit/dev"
     assert (folder / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
-    assert not list((tmp_path / ".resume").iterdir())
+    assert not list((artifacts / ".resume").iterdir())
     record = json.loads((folder / "record.json").read_text())
     assert record["metrics"]["clock_s"]["restart"] > 0 and 0 < record["metrics"]["goodput_frac"] < 1
 
