@@ -5,6 +5,7 @@ last. They are for the run that wrote them, not for handing on: DCP's own index 
 file (train.checkpoint).
 """
 
+import contextlib
 import json
 import shutil
 import time
@@ -70,7 +71,7 @@ class Snapshots:
         return time.monotonic() - self._last_s >= self.config.every_s or (steps is not None and step % steps == 0)
 
     def take(self, learner: Learner, step: int, progress: dict[str, Any]) -> None:
-        """Returns when everything is copied; it is on disk under its name after the next `take` or `finish`."""
+        """Returns when everything is copied; it gets its name when it is on disk, at the next `name_written`, `take` or `finish`."""
         self.finish()
         draft = self.config.folder / f".step-{step:09d}.part"
         if self.ranks.rank == 0:
@@ -89,12 +90,21 @@ class Snapshots:
         (draft, progress, future), self._writing = self._writing, None
         try:
             future.result()
-            if self.ranks.rank == 0:
+            if self.ranks.rank == 0 and draft.exists():
                 self._name(draft, progress)
         except Exception as error:
             shutil.rmtree(draft, ignore_errors=True)
             raise OSError(f"snapshot {draft} could not be written ({error}); the one before is whole: free space and run again") from error
         self.ranks.from_first(None)
+
+    def name_written(self) -> None:
+        """After every step: the one that was being written gets its name once all ranks' parts are on disk, so that a death costs no more than
+        what came after it."""
+        if self.ranks.rank == 0 and self._writing is not None:
+            draft, progress, future = self._writing
+            if future.done() and future.exception() is None and draft.exists():
+                with contextlib.suppress(OSError):  # the next `finish` says it
+                    self._name(draft, progress)
 
     def _name(self, draft: Path, progress: dict[str, Any]) -> None:
         files = {path.name: [path.stat().st_size, _crc32(path)] for path in sorted(draft.iterdir())}
