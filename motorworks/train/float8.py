@@ -50,8 +50,9 @@ def _linear(linear: nn.Linear, x: Float[Tensor, "*batch n"], *, emulated: bool) 
 def rounded(x: Float[Tensor, "m n"], dtype: torch.dtype) -> tuple[Tensor, Float[Tensor, ""]]:
     """The 8-bit numbers, the largest of which is the largest there is, and what to multiply them by."""
     most = torch.finfo(dtype).max
-    scale = x.detach().abs().amax().float().clamp(min=1e-12) / most
-    return (x.float() / scale).clamp(-most, most).to(dtype), scale
+    x = x.detach().float()
+    scale = x.abs().amax().clamp(min=1e-12) / most
+    return (x / scale).clamp(-most, most).to(dtype), scale
 
 
 def product(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, *, dtype: torch.dtype, emulated: bool) -> Float[Tensor, "m k"]:
