@@ -1,18 +1,21 @@
-"""The planner's goodput beside a job that is really killed: `python -m bench.chaos`, about four minutes.
+"""The planner's goodput beside a training run that is really killed: `python -m bench.chaos`, about four minutes.
 
-Worker processes train a small model together (gloo), leave a checkpoint every few steps, and are killed with SIGKILL at exponential times; whoever
-watches them notices at its next look and starts all of them again from the last checkpoint. The rate is scaled: seconds between failures stand for
-hours, and the time to come back is scaled with it, because the parent has loaded torch before it forks. The gaps are the quantiles of the exponential
-in random order, so that the mean rate is the planned one in a short run too. The training script is this file's own, as small as it can be.
+Worker processes are in `train.loop.fit` together (gloo) with its snapshots, and are killed with SIGKILL at exponential times; whoever watches them
+notices at its next look and starts all of them again, which go on from the last snapshot. What survived is what the loop's own clock says in the last
+snapshot of all: the end is a failure too. The rate is scaled: seconds between failures stand for hours, and the time to come back is scaled with it,
+because the parent has loaded torch before it forks. The gaps are the quantiles of the exponential in random order, so that the mean rate is the
+planned one in a short run too. Before, the same processes run undisturbed, which says how long a step and a snapshot take.
 """
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import signal
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -22,8 +25,9 @@ import numpy as np
 from bench.figure import Figure
 from motorworks.train.planner.goodput import Failures, goodput
 
-LOG, ERRORS, CHECKPOINT = "log", "errors", "checkpoint.pt"
-WIDTH, ROWS = 256, 512
+LOG, ERRORS, SNAPSHOTS, SECONDS = "log", "errors", "snapshots", "seconds.json"
+MEMBER, BATCH_SIZE, RECORD_EVERY = "pico", 32, 5
+CALM_SNAPSHOTS, FOR_EVER = 8, 1_000_000  # of the undisturbed run; steps of the other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class Chaos:
 
     num_failures: int = 24
     mtbf_s: float = 8.0
-    steps_per_checkpoint: int = 15
+    steps_per_checkpoint: int = 30
     look_every_s: float = 0.2
     num_ranks: int = 2
     seed: int = 0
@@ -60,24 +64,26 @@ class Outcome:
 
 
 def run_chaos(chaos: Chaos, folder: Path) -> Outcome:
-    """Trains, kills, restarts; the end is a failure too, so work after the last checkpoint is lost."""
-    import torch._dynamo  # noqa: F401 - with all that optimisers import: before the fork, so that a restart does not wait for it
+    """Trains undisturbed, then trains, kills, restarts."""
+    import torch._dynamo  # noqa: F401 - with all that `fit` needs: before the fork, so that a restart does not wait for it
 
-    kills = exponential_gaps(chaos).cumsum()
+    from motorworks.train import loop, scaling_run  # noqa: F401
+
+    calm, killed = folder / "calm", folder / "killed"
     context, generator = multiprocessing.get_context("fork"), np.random.default_rng([chaos.seed, 1])
-    start = time.monotonic()
+    for worker in _start_all(context, chaos, calm, 0, steps=CALM_SNAPSHOTS * chaos.steps_per_checkpoint):
+        worker.join()
     died: list[float] = []
     noticed: list[float] = []
-    lives = 0
-    workers = _start_all(context, chaos, folder, lives)
-    for at in start + kills:
+    start = time.monotonic()
+    workers = _start_all(context, chaos, killed, 0)
+    for at in start + exponential_gaps(chaos).cumsum():
         while time.monotonic() < at:
             time.sleep(min(chaos.look_every_s, max(0.0, at - time.monotonic())))
             if any(not worker.is_alive() for worker in workers):
                 noticed.append(time.monotonic())
                 _end_all(workers)
-                lives += 1
-                workers = _start_all(context, chaos, folder, lives)
+                workers = _start_all(context, chaos, killed, len(noticed))
         if all(worker.is_alive() for worker in workers):
             died.append(time.monotonic())
         victim = workers[int(generator.integers(len(workers)))]
@@ -85,7 +91,11 @@ def run_chaos(chaos: Chaos, folder: Path) -> Outcome:
             os.kill(victim.pid, signal.SIGKILL)
             victim.join()
     _end_all(workers)
-    return outcome(chaos, _read(folder), wall_s=time.monotonic() - start, died=died, noticed=noticed)
+    wall_s = time.monotonic() - start
+    rows = [line.split() for line in _read(killed, LOG).splitlines()]
+    survived = json.loads(max((killed / SNAPSHOTS).glob("step-*/progress.json")).read_text())["clock"]
+    records = [(int(life), float(end)) for life, end in rows]
+    return outcome(chaos, json.loads(_read(calm, SECONDS)), survived, records, wall_s=wall_s, died=died, noticed=noticed)
 
 
 def exponential_gaps(chaos: Chaos) -> np.ndarray:
@@ -95,24 +105,29 @@ def exponential_gaps(chaos: Chaos) -> np.ndarray:
     return np.random.default_rng(chaos.seed).permutation(gaps / gaps.mean()) * chaos.mtbf_s
 
 
-def outcome(chaos: Chaos, rows: list[tuple[str, int, int, float, float]], *, wall_s: float, died: list[float], noticed: list[float]) -> Outcome:
-    """Steps that a checkpoint of the same life came after count; the rest of the wall time is lost. Rows: kind, life, step, end, seconds."""
-    last: dict[int, int] = {}
-    for kind, life, step, _, _ in rows:
-        if kind == "checkpoint":
-            last[life] = step
-    steps = [row for row in rows if row[0] == "step"]
-    useful = sum(seconds for _, life, step, _, seconds in steps if step <= last.get(life, -1))
+def outcome(
+    chaos: Chaos,
+    calm: Mapping[str, float],
+    survived: Mapping[str, float],
+    records: Sequence[tuple[int, float]],
+    *,
+    wall_s: float,
+    died: Sequence[float],
+    noticed: Sequence[float],
+) -> Outcome:
+    """Of the clocks of the undisturbed run and of the last snapshot, by train.clock.BUCKETS; records: life, and when RECORD_EVERY steps more
+    were done; when a worker died and when that was noticed."""
+    step_s = (calm["compute"] + calm["communication"]) / (CALM_SNAPSHOTS * chaos.steps_per_checkpoint)
+    checkpoint_s = calm["checkpoint_stall"] / CALM_SNAPSHOTS
     first: dict[int, float] = {}
-    for _, life, _, end, seconds in steps:
-        first.setdefault(life, end - seconds)
-    checkpoint_s, step_s = fmean(row[4] for row in rows if row[0] == "checkpoint"), fmean(row[4] for row in steps)
+    for life, end in records:
+        first.setdefault(life, end - RECORD_EVERY * step_s)
     detect_s = fmean(min(seen - at for seen in noticed if seen >= at) for at in died if any(seen >= at for seen in noticed))
     restart_s = fmean(first[life] - noticed[life - 1] for life in first if life)
     failures = Failures(mtbf_s=chaos.mtbf_s, detect_s=detect_s, restart_s=restart_s, checkpoint_s=checkpoint_s)
     interval_s = chaos.steps_per_checkpoint * step_s
     return Outcome(
-        goodput=useful / wall_s,
+        goodput=(survived["compute"] + survived["communication"]) / wall_s,
         predicted=goodput(failures, interval_s),
         step_s=step_s,
         interval_s=interval_s,
@@ -123,8 +138,9 @@ def outcome(chaos: Chaos, rows: list[tuple[str, int, int, float, float]], *, wal
     )
 
 
-def _start_all(context, chaos: Chaos, folder: Path, life: int) -> list:
-    workers = [context.Process(target=_train, args=(rank, chaos, folder, life), daemon=True) for rank in range(chaos.num_ranks)]
+def _start_all(context, chaos: Chaos, folder: Path, life: int, steps: int = FOR_EVER) -> list:
+    folder.mkdir(exist_ok=True)
+    workers = [context.Process(target=_train, args=(rank, chaos, folder, life, steps), daemon=True) for rank in range(chaos.num_ranks)]
     for worker in workers:
         worker.start()
     return workers
@@ -136,59 +152,39 @@ def _end_all(workers: list) -> None:
         worker.join()
 
 
-def _train(rank: int, chaos: Chaos, folder: Path, life: int) -> None:
-    """One rank: a step is a forward and backward pass and a sum over ranks; rank 0 writes the checkpoint while all wait."""
+def _train(rank: int, chaos: Chaos, folder: Path, life: int, steps: int) -> None:
+    """One rank, from the last snapshot on."""
     import torch
     import torch.distributed as dist
 
+    from motorworks.models.config import family
+    from motorworks.models.driving_model import DrivingModel
+    from motorworks.train.fit_config import FitConfig, ParallelPlan
+    from motorworks.train.loop import fit
+    from motorworks.train.scaling_run import ONLY_ACTION, noise
+    from motorworks.train.snapshot import SnapshotConfig
+
     os.dup2(os.open(folder / ERRORS, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)  # what gloo says when a neighbour was killed
-    torch.set_num_threads(1)
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     dist.init_process_group("gloo", store=dist.FileStore(str(folder / f"meet{life}"), chaos.num_ranks), rank=rank, world_size=chaos.num_ranks)
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(WIDTH, 4 * WIDTH), torch.nn.GELU(), torch.nn.Linear(4 * WIDTH, WIDTH))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    step, path = 0, folder / CHECKPOINT
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"] + 1
-    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    while True:
-        began = time.monotonic()
-        inputs = torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(step * chaos.num_ranks + rank))
-        optimizer.zero_grad()
-        (model(inputs) - inputs.roll(1, dims=1)).square().mean().backward()
-        for value in model.parameters():
-            dist.all_reduce(value.grad)
-            value.grad /= chaos.num_ranks
-        optimizer.step()
-        _say(log, rank, "step", life, step, began)
-        if (step + 1) % chaos.steps_per_checkpoint == 0:
-            began = time.monotonic()
-            if rank == 0:
-                draft = folder / f"{CHECKPOINT}.tmp"
-                with draft.open("wb") as file:
-                    torch.save({"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(path)
-            dist.barrier()
-            _say(log, rank, "checkpoint", life, step, began)
-        step += 1
-
-
-def _say(log: int, rank: int, kind: str, life: int, step: int, began: float) -> None:
+    result = fit(
+        DrivingModel(family(MEMBER)),
+        noise(2 * BATCH_SIZE),
+        FitConfig(steps=steps, batch_size=BATCH_SIZE, record_every=RECORD_EVERY, losses=ONLY_ACTION, lr=1e-4),
+        threads=1,
+        plan=ParallelPlan(),
+        snapshots=SnapshotConfig(folder=folder / SNAPSHOTS, every_s=math.inf, every_steps=chaos.steps_per_checkpoint),
+        on_progress=lambda step, row: os.write(log, f"{life} {time.monotonic()}\n".encode()),  # one write: a line is whole or absent
+    )
     if rank == 0:
-        end = time.monotonic()
-        os.write(log, f"{kind} {life} {step} {end} {end - began}\n".encode())  # one write: a line is whole or absent
+        (folder / SECONDS).write_text(json.dumps(result.seconds))
 
 
-def _read(folder: Path) -> list[tuple[str, int, int, float, float]]:
-    if not (folder / LOG).exists():
+def _read(folder: Path, name: str) -> str:
+    if not (folder / name).exists():
         raise RuntimeError(f"no step was made; the workers said: {(folder / ERRORS).read_text()[-500:]}")
-    rows = [line.split() for line in (folder / LOG).read_text().splitlines()]
-    return [(kind, int(life), int(step), float(end), float(seconds)) for kind, life, step, end, seconds in rows]
+    return (folder / name).read_text()
 
 
 def measure() -> list[Figure]:

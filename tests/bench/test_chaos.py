@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.chaos import Chaos, exponential_gaps, outcome
+from bench.chaos import CALM_SNAPSHOTS, RECORD_EVERY, Chaos, exponential_gaps, outcome
 
 
 @pytest.mark.timed
@@ -19,12 +19,13 @@ def test_a_killed_job_keeps_as_much_as_the_planner_says():
     assert untouched - done["goodput"] > 0.08, "the failures must cost more than the tolerance, or nothing was shown"
 
 
-def test_only_steps_that_a_checkpoint_came_after_count():
-    # the first life: steps 0 to 2, a checkpoint after 1; the second goes on from 2 and is killed before its next
-    rows = [("step", 0, 0, 1.0, 1.0), ("step", 0, 1, 2.0, 1.0), ("checkpoint", 0, 1, 2.5, 0.5), ("step", 0, 2, 3.5, 1.0), ("step", 1, 2, 7.0, 1.0)]
-    done = outcome(Chaos(steps_per_checkpoint=2), rows, wall_s=10.0, died=[4.0, 8.0], noticed=[4.5])
+def test_times_are_those_that_were_seen():
+    calm = {"compute": 1.5 * CALM_SNAPSHOTS, "communication": 0.5 * CALM_SNAPSHOTS, "checkpoint_stall": 0.5 * CALM_SNAPSHOTS}
+    records = [(0, 1.0), (1, 7.0 + RECORD_EVERY), (1, 8.0 + RECORD_EVERY)]
+    survived = {"compute": 1.5, "communication": 0.5, "recompute": 9.0}
+    done = outcome(Chaos(steps_per_checkpoint=2), calm, survived, records, wall_s=10.0, died=[4.0, 8.0], noticed=[4.5])
     assert done.goodput == pytest.approx(0.2)
-    assert (done.detect_s, done.restart_s, done.checkpoint_s, done.step_s) == pytest.approx((0.5, 1.5, 0.5, 1.0))
+    assert (done.detect_s, done.restart_s, done.checkpoint_s, done.step_s) == pytest.approx((0.5, 2.5, 0.5, 1.0))
 
 
 def test_failures_come_exponentially_at_the_planned_rate():
