@@ -5,7 +5,6 @@ last. They are for the run that wrote them, not for handing on: DCP's own index 
 file (train.checkpoint).
 """
 
-import contextlib
 import json
 import shutil
 import time
@@ -59,6 +58,7 @@ class Snapshots:
         self.config, self.ranks, self.run, self.say = config, ranks, run, say
         self._group = dist.new_group(backend="gloo") if ranks.num_ranks > 1 else None  # written in a thread, so apart from the loop's talk
         self._writing: tuple[Path, dict[str, Any], Future[Any]] | None = None
+        self._named: Path | None = None  # of `_writing`, once it has its name
         self._last_s = self._alive_s = time.monotonic()
         if ranks.rank == 0:
             config.folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +80,7 @@ class Snapshots:
         self.ranks.from_first(None)
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")
         future = dcp.async_save(_tensors(learner), checkpoint_id=draft, process_group=self._group, no_dist=self._group is None)
+        self._named = None
         self._writing = draft, {"run": self.run, "step": step, "num_ranks": self.ranks.num_ranks, **progress}, future
         self._last_s = time.monotonic()
 
@@ -87,24 +88,28 @@ class Snapshots:
         """Waits for the one that is being written, gives it its name, and lets the oldest go."""
         if self._writing is None:
             return
-        (draft, progress, future), self._writing = self._writing, None
-        try:
-            future.result()
-            if self.ranks.rank == 0 and draft.exists():
-                self._name(draft, progress)
-        except Exception as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise OSError(f"snapshot {draft} could not be written ({error}); the one before is whole: free space and run again") from error
+        self._complete()
+        self._writing = None
         self.ranks.from_first(None)
 
     def name_written(self) -> None:
         """After every step: the one that was being written gets its name once all ranks' parts are on disk, so that a death costs no more than
         what came after it."""
-        if self.ranks.rank == 0 and self._writing is not None:
-            draft, progress, future = self._writing
-            if future.done() and future.exception() is None and draft.exists():
-                with contextlib.suppress(OSError):  # the next `finish` says it
-                    self._name(draft, progress)
+        if self.ranks.rank == 0 and self._writing is not None and self._writing[2].done():
+            self._complete()
+
+    def _complete(self) -> None:
+        assert self._writing is not None
+        draft, progress, future = self._writing
+        try:
+            future.result()
+            if self.ranks.rank == 0 and self._named != draft:
+                self._name(draft, progress)
+                self._named = draft
+        except Exception as error:
+            self._writing = None
+            shutil.rmtree(draft, ignore_errors=True)
+            raise OSError(f"snapshot {draft} could not be written ({error}); the one before is whole: free space and run again") from error
 
     def _name(self, draft: Path, progress: dict[str, Any]) -> None:
         files = {path.name: [path.stat().st_size, _crc32(path)] for path in sorted(draft.iterdir())}

@@ -25,7 +25,7 @@ from motorworks.train.fit_config import FaultPolicy, FitConfig
 from motorworks.train.learner import Learner
 from motorworks.train.loop import FitResult, fit
 from motorworks.train.ranks import Ranks
-from motorworks.train.snapshot import SnapshotConfig
+from motorworks.train.snapshot import SnapshotConfig, Snapshots
 
 CONFIG = dying.CONFIG
 
@@ -57,6 +57,18 @@ def test_after_kill_9_it_ends_with_the_same_bits(straight, tmp_path):
     result = fit(model, steering_samples(), CONFIG, threads=1, snapshots=SnapshotConfig(folder=tmp_path))
     assert same(straight, result, model)
     assert result.seconds["restart"] > 0
+
+
+def test_a_snapshot_has_its_name_before_the_next_is_taken(tmp_path):
+    learner = Learner(dying.model(), CONFIG, Ranks(), "cpu")
+    kept = Snapshots(SnapshotConfig(folder=tmp_path), Ranks(), run="this", say=print)
+    kept.take(learner, 3, {"clock": {}})
+    while not list(tmp_path.glob("step-*")):
+        kept.name_written()
+    assert kept.newest().path.name == "step-000000003"
+    kept.take(learner, 3, {"clock": {"init": 1.0}})  # as after a rollback
+    kept.finish()
+    assert kept.newest().progress["clock"] == {"init": 1.0} and not list(tmp_path.glob(".*"))
 
 
 def test_sigterm_takes_a_snapshot_and_says_75(straight, tmp_path):
