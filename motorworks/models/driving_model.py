@@ -102,7 +102,8 @@ class DrivingModel(nn.Module):
         instruction_ids: Int64[Tensor, "b 8"],
     ) -> tuple[Float[Tensor, "b token d"], Float[Tensor, "b p l c"]]:
         """Embeddings up to ACT, and the latents with "no image" filled in."""
-        nothing_PLC = self.no_image_FLC.repeat_interleave(self.config.num_views, dim=0)
+        views = self.config.num_views
+        nothing_PLC = self.no_image_FLC if views == 1 else self.no_image_FLC.repeat_interleave(views, dim=0)
         latents_BPLC = torch.where(latents_valid[:, :, None, None], latents_BPLC, nothing_PLC.to(latents_BPLC.dtype))
         moved = self.ego(ego)[:, None]
         act = self.act_2D[:1].expand(ego.shape[0], 1, -1)
