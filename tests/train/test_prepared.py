@@ -63,6 +63,6 @@ def test_compiled_it_learns_the_same_by_three_programs_for_any_number_of_images(
     plain = losses(copy.deepcopy(small_model), CONFIG)
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # all of it but the C++ compiler
     counters.clear()
-    assert losses(small_model, replace(CONFIG, compile=True)) == pytest.approx(plain, rel=1e-5)
+    assert losses(small_model, replace(CONFIG, compile=True, recompute=True)) == pytest.approx(plain, rel=1e-5)
     assert counters["stats"]["unique_graphs"] == 3, "the eye with and without gradients, and the decoder"
     assert "forward" not in vars(small_model.vision) and "forward" not in vars(small_model.backbone)
