@@ -51,6 +51,7 @@ class Sizes:
     distil_last_fit_steps: int = 3600
     num_envs: int = 64  # that drive at once
     num_scenarios: int = 16  # held out
+    num_tail: int = 31  # of them staged, for a few drivers
     num_drives: int = 10  # of the fleet
     num_plans: int = 500  # timed
     batch_size: int = 64
@@ -157,7 +158,8 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
     adapted = Step(name=f"{here}/adapt", run=adapt.run, config=fitted, inputs=samples | {"student": student, "shadow": parent})
     stages = {stage: now[stage] for stage in ("pretrain", "sft", "rl", "teacher")} | {"distil": student, "adapted": adapted}
     rival = {"previous_release": before["adapt"]} if before else {}
-    exam = EvaluateConfig(num_scenarios=sizes.num_scenarios, device=sizes.device, threads=1)  # a driver a process: see --workers
+    # a driver a process: see --workers
+    exam = EvaluateConfig(num_scenarios=sizes.num_scenarios, num_tail=sizes.num_tail, device=sizes.device, threads=1)
     judged = Step(name=f"{here}/evaluate", run=evaluate.run, config=exam, inputs=stages | rival | {"clips": now["ingest"]})
     signed = ReleaseStepConfig(release=turn)
     released = Step(name=f"{here}/release", run=release.run, config=signed, inputs={"adapted": adapted, "evaluated": judged})

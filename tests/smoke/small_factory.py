@@ -26,6 +26,7 @@ SMALL = replace(
     distil_last_fit_steps=4,
     num_envs=4,
     num_scenarios=2,
+    num_tail=4,
     num_drives=2,
     num_plans=500,
     batch_size=16,
