@@ -5,7 +5,7 @@ ten minutes; what is made stays, and a command that was stopped goes on. docs/h1
     motorworks run --recipe recipes.h100:pace                     MFU, and Hugging Face's Trainer beside us
     motorworks run --recipe recipes.h100:members --workers 4      all members trained and judged in closed loop, the pace on the same page
     motorworks run h100 --workers 8                               the whole line, down to a student that fits in a car
-    motorworks run --recipe recipes.h100:rehearsal                all of it, small, on two CPU cores: it needs no GPU
+    motorworks run --recipe recipes.h100:rehearsal --workers 2    all of it, small, on two CPU cores: it needs no GPU
 
 Steps come from arithmetic, for none of this has run on a GPU yet. An H100 multiplies 989 TFLOP/s in bf16 (data sheet, dense); at 40 % of it a step
 of 256 samples, 10 to 92 GFLOP each, takes 7, 18, 32 and 59 ms. Eager kernels are launched from Python in some 40 ms a step, so the small
@@ -28,7 +28,7 @@ from recipes import tiny
 
 SEEING = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
 SPEAKING = LossWeights(action=1.0, reasoned=0.3, language=0.3, world=0.1)
-INSTEAD = "motorworks run --recipe recipes.h100:rehearsal"
+INSTEAD = "motorworks run --recipe recipes.h100:rehearsal --workers 2"
 
 
 @dataclass(frozen=True, kw_only=True)
