@@ -44,18 +44,17 @@ class Sizes:
     rl_fit_steps: int = 100  # of a round
     rl_last_fit_steps: int = 240
     gate_scenarios: int = 12  # that decide who labels and whether the polish stays
-    distil_warm_steps: int = 520
+    distil_warm_steps: int = 300
     distil_rounds: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0)
     distil_steps: int = 560
-    distil_fit_steps: int = 440
-    distil_last_fit_steps: int = 3600
+    distil_fit_steps: int = 250
+    distil_last_fit_steps: int = 2000
     num_envs: int = 64  # that drive at once
     num_scenarios: int = 16  # held out
     num_tail: int = 31  # of them staged, for a few drivers
     num_drives: int = 10  # of the fleet
     num_plans: int = 500  # timed
     batch_size: int = 64
-    student_batch_size: int = 32  # more steps for the same samples (docs/log.md)
     lr_frac: float = 1.0  # of the rates below, which suit nano; they fall as one over the width (models.scaled)
     device: str = "cpu"
     precision: str = "fp32"  # of the model's training
@@ -137,7 +136,7 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
     """A small one for the car: taught, fitted, judged, signed."""
     steering = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.0, road=1.0)
     speaking = LossWeights(action=1.0, reasoned=0.1, language=0.2, world=0.0, road=1.0)
-    warm = FitConfig(steps=sizes.distil_warm_steps, batch_size=sizes.student_batch_size, lr=2e-3, losses=speaking, seed=turn, think_every=4)
+    warm = FitConfig(steps=sizes.distil_warm_steps, batch_size=sizes.batch_size, lr=2e-3, losses=speaking, seed=turn, think_every=4)
     drives = OnPolicyConfig(
         labeller_drives_frac=sizes.distil_rounds,
         num_steps=sizes.distil_steps,

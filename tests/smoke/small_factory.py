@@ -30,7 +30,6 @@ SMALL = replace(
     num_drives=2,
     num_plans=500,
     batch_size=16,
-    student_batch_size=16,
     threads=1,
 )
 
