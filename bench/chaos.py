@@ -36,7 +36,7 @@ class Chaos:
 
     num_failures: int = 24
     mtbf_s: float = 8.0
-    steps_per_checkpoint: int = 30
+    steps_per_checkpoint: int = 10
     look_every_s: float = 0.2
     num_ranks: int = 2
     seed: int = 0
