@@ -128,9 +128,8 @@ def clip_gradients(parameters: Iterable[Tensor], limit: float, *, staged: Iterab
         return torch.nn.utils.clip_grad_norm_(parameters, limit)
     alike: dict[tuple[DeviceMesh, tuple[int, ...], bool], list[Tensor]] = defaultdict(list)
     for value in parameters:
-        cut = tuple(
-            dim for dim, placement in enumerate(value.grad.placements) if not placement.is_replicate()
-        )  # FSDP over columns is no Shard to torch
+        # what FSDP cuts of columns is no Shard to torch, but no copy either
+        cut = tuple(dim for dim, placement in enumerate(value.grad.placements) if not placement.is_replicate())
         alike[value.grad.device_mesh, cut, id(value) in apart].append(local(value.grad))
     of_all, of_stage = torch.zeros((), device=local(parameters[0]).device), torch.zeros((), device=local(parameters[0]).device)
     for (mesh, cut, elsewhere), grads in alike.items():

@@ -45,8 +45,7 @@ class Stage(nn.Module):
         if self.is_first:
             embeds = embeds.detach().requires_grad_(torch.is_grad_enabled())
             self.entered.append(embeds)
-        # inside a backward pass FSDP takes a block's second forward for a recomputation, and would not cut it again
-        for layer in self.decoder.layers:
+        for layer in self.decoder.layers:  # inside a backward pass FSDP takes a forward for a recomputation, and would leave the block whole
             if isinstance(layer, FSDPModule):
                 layer._get_fsdp_state()._training_state = TrainingState.IDLE
         return self.decoder(inputs_embeds=embeds, use_cache=False).last_hidden_state.to(embeds.dtype)

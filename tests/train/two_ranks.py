@@ -94,6 +94,13 @@ def bf16_and_options(samples: Samples) -> None:
     for plan in (ParallelPlan(), PLANS["pipe"]):
         two = fit(model(), samples, config, plan=plan).curves
         assert all(abs(a["loss"] - b["loss"]) < 2e-2 for a, b in zip(one, two, strict=True)), (plan, one, two)
+    for kind in ("pipe", "context"):
+        try:
+            Learner(on_meta(replace(family("pico"), action_head="tokens")), config, Ranks.join(PLANS[kind], "cpu"), "cpu")
+        except ValueError as error:
+            assert "head of tokens" in str(error), error
+        else:
+            raise AssertionError(f"{kind} took a head that goes on from a memory")
 
 
 def goes_on_with_another_world(samples: Samples, folder: Path) -> None:
