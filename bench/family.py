@@ -112,7 +112,7 @@ def _from_video(shape: "ModelConfig", run: "FitConfig") -> list[Figure]:
     from motorworks.clips.stream import ClipStream, ClipViews
     from motorworks.models.driving_model import DrivingModel
     from motorworks.train.loop import fit
-    from motorworks.train.stream_source import WINDOW_STEPS, FromClips, sample_windows
+    from motorworks.train.stream_source import FromClips, sample_windows, window_steps
 
     _, clips = town_clips()
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +120,7 @@ def _from_video(shape: "ModelConfig", run: "FitConfig") -> list[Figure]:
         write_clips(root, clips)
         write_manifest(root / "clips.manifest", list(ClipStore(root).index.values()))
         views = ClipViews(Manifest(root / "clips.manifest"), root)
-        source = FromClips(ClipStream(views=views, make=sample_windows, span=WINDOW_STEPS, windows_per_clip=8, clips_per_block=8), num_workers=1)
+        source = FromClips(ClipStream(views=views, make=sample_windows, span=window_steps(), windows_per_clip=8, clips_per_block=8), num_workers=1)
         _, few, many = (fit(DrivingModel(shape), source, replace(run, steps=steps), threads=1) for steps in (STREAM_STEPS[0], *STREAM_STEPS))
     wall_s, steps = many.wall_s - few.wall_s, STREAM_STEPS[1] - STREAM_STEPS[0]  # what the start of a worker takes is in both; a first one is slower
     wall = f"{wall_s:.1f} s, {steps} steps of {run.batch_size}, windows decoded from H.264 by one worker process beside; its start apart"
