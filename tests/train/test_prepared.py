@@ -58,6 +58,7 @@ def test_plain_attention_learns_the_same_and_is_for_short_sequences_in_bf16_on_a
     assert not plain_attention(replace(small_model.config, latents_per_frame=128), config, "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning", "ignore:The .grad attribute")  # raised inside torch's compiler
 def test_compiled_it_learns_the_same_by_three_programs_for_any_number_of_images(small_model, monkeypatch):
     plain = losses(copy.deepcopy(small_model), CONFIG)
