@@ -27,7 +27,7 @@ from motorworks.train.loop import fit
 from motorworks.train.samples import concat, samples_from_clip
 
 ACTION = LossWeights(reasoned=0, language=0, world=0)
-TINY = replace(family("pico"), vision_dim=32, dim=32, mlp_dim=64, depth=1, latents_per_frame=4, side_latents=4, num_proposals=1)
+TINY = replace(family("pico"), vision_dim=32, latents_per_frame=4, side_latents=4)
 NUM_STEPS = 26
 
 
@@ -85,18 +85,17 @@ def test_fewer_frames_and_views_are_a_part_of_more() -> None:
             assert np.array_equal(batch.cameras[at], samples.cameras[item, view]) and (at < 24) == (frame == 3)  # today's come first
 
 
-@pytest.mark.parametrize(("says", "enough", "short"), [((3, 1), (2, 3), (2, 1)), ((0, 0), (4, 1), (2, 1))], ids=["a side camera", "1.2 s ago"])
-def test_it_learns_from_the_one_picture_that_says_how_to_steer(says, enough, short) -> None:
+@pytest.mark.parametrize(
+    ("says", "enough", "short", "steps"), [((3, 1), (1, 3), (1, 1), 50), ((0, 0), (4, 1), (2, 1), 80)], ids=["a side camera", "1.2 s ago"]
+)
+def test_it_learns_from_the_one_picture_that_says_how_to_steer(says, enough, short, steps) -> None:
     train, judged = (rig_samples(num, frame=says[0], camera=says[1], seed=seed) for num, seed in ((192, 0), (96, 1)))
 
     def right_frac(num_frames: int, num_views: int) -> float:
         torch.manual_seed(0)
         model = DrivingModel(looking(TINY, num_views=num_views, num_frames=num_frames))
-        fit(model, train, FitConfig(steps=STEPS, batch_size=16, lr=5e-3, jitter=NO_JITTER, losses=ACTION), threads=1)
+        fit(model, train, FitConfig(steps=steps, batch_size=16, lr=1e-2, jitter=NO_JITTER, losses=ACTION), threads=1)
         seen = judged.seen_as(num_frames=num_frames, num_views=num_views)
         return float((np.sign(best_controls(model, seen)[:, 10, 1]) == np.sign(judged.controls[:, 10, 1])).mean())
 
-    assert right_frac(*enough) > 0.85 and right_frac(*short) < 0.7
-
-
-STEPS = 60
+    assert right_frac(*enough) > 0.9 and right_frac(*short) < 0.7
