@@ -62,12 +62,11 @@ def learn_on_policy(
     from motorworks.train.on_policy import samples_from_on_policy
     from motorworks.train.samples import concat
 
-    shape = {"num_frames": model.config.num_frames, "num_views": model.config.num_views}
     if model.config.num_views > 1:
         raise ValueError(
             f"this model looks through {model.config.num_views} cameras, and on-policy drives keep the pictures of one: see docs/training.md"
         )
-    known = known.seen_as(**shape)
+    known = known.seen_as(num_frames=model.config.num_frames, num_views=1)
     gathered: list[Samples] = []
     curve: list[dict[str, Any]] = []
     rounds: list[dict[str, Any]] = []
@@ -87,11 +86,9 @@ def learn_on_policy(
             ),
         )
         gathered.append(samples_from_on_policy(data, num_frames=model.config.num_frames))
-        weight = sum(float(part.weight.sum()) for part in gathered)
-        factor = config.known_share / (1 - config.known_share) * weight / float(known.weight.sum())
         settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit
         # pictures are the memory of this stage: they are joined once a round, and let go before the next
-        learnt = concat([*gathered, known.reweighted(factor)])
+        learnt = _beside(known, gathered, config.known_share)
         result = fit(model, learnt, replace(settings, seed=settings.seed + number), device=config.device, threads=config.threads)
         del learnt
         fits.append(result)
@@ -112,6 +109,14 @@ def learn_on_policy(
         out.say(f"round {number + 1}/{num_rounds}: {ended}, loss {rounds[-1]['last_loss']:.3f}")
     facts = facts_of(fits, model, threads=config.threads, device=config.device, precision=config.fit.precision)
     return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered), facts=facts)
+
+
+def _beside(known: "Samples", gathered: "list[Samples]", known_share: float) -> "Samples":
+    """All that was gathered, and so much of what was known before."""
+    from motorworks.train.samples import concat
+
+    weight = sum(float(part.weight.sum()) for part in gathered)
+    return concat([*gathered, known.reweighted(known_share / (1 - known_share) * weight / float(known.weight.sum()))])
 
 
 def fresh_drives(config: OnPolicyConfig, inputs: Any) -> "Collector":
