@@ -105,7 +105,10 @@ def _sampling(root: Path) -> list[Figure]:
     store = ClipStore(root)
     write_lerobot([store.read(clip_id, decode=False) for clip_id in store.index], root / "lerobot")
     script = Path(__file__).with_name("lerobot_peer.py")
-    peer = json.loads(subprocess.run([python, script, root / "lerobot"], check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    done = subprocess.run([python, script, root / "lerobot"], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"LeRobot at {PEER}={python} measured nothing (its torchcodec needs the system's ffmpeg):\n{done.stderr[-2000:]}")
+    peer = json.loads(done.stdout.splitlines()[-1])
     num = write_manifest(root / "clips.manifest", store.index.values())
     views = ClipViews(Manifest(root / "clips.manifest"), root)
     rng = np.random.default_rng(0)
