@@ -3,8 +3,8 @@
 Worker processes are in `train.loop.fit` together (gloo) with its snapshots, and are killed with SIGKILL at exponential times; whoever watches them
 notices at its next look and starts all of them again, which go on from the last snapshot. What survived is what the loop's own clock says in the last
 snapshot of all: the end is a failure too. The rate is scaled: seconds between failures stand for hours, and the time to come back is scaled with it,
-because the parent has loaded torch before it forks: 0.9 s for 24 s are 6 minutes for the 2.9 hours between two of the 466 interruptions that Llama 3's
-54 days saw (arXiv 2407.21783, 3.3.4). The gaps are the quantiles of the exponential in random order, so that the mean rate is the
+because the parent has loaded torch before it forks: 0.9 s for 24 s are 6 minutes for the 2.8 hours between two of the 466 interruptions of Llama
+3's 54 days (arXiv 2407.21783, 3.3.4). The gaps are the quantiles of the exponential in random order, so that the mean rate is the
 planned one in a short run too. Before, the same processes run undisturbed, which says how long a step and a snapshot take.
 """
 
