@@ -1,4 +1,4 @@
-"""The planner's goodput beside processes that are really killed; a minute, most of it waiting."""
+"""The planner's goodput beside processes that are really killed; two minutes, most of it waiting."""
 
 import json
 import subprocess
@@ -11,10 +11,10 @@ from bench.chaos import CALM_SNAPSHOTS, RECORD_EVERY, Chaos, exponential_gaps, o
 
 @pytest.mark.timed
 def test_a_killed_job_keeps_as_much_as_the_planner_says():
-    command = [sys.executable, "-m", "bench.chaos", "--failures", "12", "--mtbf-s", "5"]
+    command = [sys.executable, "-m", "bench.chaos", "--failures", "8", "--mtbf-s", "16"]
     done = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout)
     assert done["goodput"] == pytest.approx(done["predicted"], abs=0.05)
-    assert done["num_lives"] >= 10
+    assert done["num_lives"] >= 7
     untouched = done["interval_s"] / (done["interval_s"] + done["checkpoint_s"])
     assert untouched - done["goodput"] > 0.08, "the failures must cost more than the tolerance, or nothing was shown"
 
