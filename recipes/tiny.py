@@ -17,6 +17,7 @@ from motorworks.factory.stages.gate import GateConfig
 from motorworks.factory.stages.mine import MineStepConfig
 from motorworks.factory.stages.on_policy import OnPolicyConfig
 from motorworks.factory.stages.release import ReleaseStepConfig
+from motorworks.factory.stages.reward import RewardConfig
 from motorworks.factory.stages.rl import RlConfig
 from motorworks.factory.stages.teacher import TeacherConfig
 from motorworks.factory.stages.town_clips import TownClipsConfig
@@ -49,6 +50,7 @@ class Sizes:
     distil_steps: int = 560
     distil_fit_steps: int = 250
     distil_last_fit_steps: int = 2000
+    distil_polish_steps: int = 480  # of every drive, judged by the reward
     num_envs: int = 64  # that drive at once
     num_scenarios: int = 16  # held out
     num_tail: int = 31  # of them staged, for a few drivers
@@ -123,7 +125,7 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     pretrain = Step(name=f"{here}/pretrain", run=fit_model.run, config=pretrained, inputs=samples | start)
     sft = Step(name=f"{here}/sft", run=fit_model.run, config=tuned, inputs=samples | {"start": pretrain})
     coach = Step(name=f"{name}/teacher", run=teacher.run, config=coached)
-    reinforced = RlConfig(loop=drives, polish=PolishConfig(), gate=gate)
+    reinforced = RlConfig(loop=drives, reward=RewardConfig(gate=gate))
     return {
         "pretrain": pretrain,
         "sft": sft,
@@ -148,7 +150,13 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
         known_share=0.35,  # its parent's own drives among it
         seed=10 * turn + 5,
     )
-    taught = DistilConfig(student=sizes.student, loop=drives, warm_start=warm)
+    choosing = RewardConfig(
+        polish=PolishConfig(steps=300, lr=3e-3, kl_weight=0.02),
+        num_steps=sizes.distil_polish_steps,
+        gate=GateConfig(num_scenarios=sizes.gate_scenarios, threads=sizes.threads),
+        slack_frac=0.1,  # of so few routes
+    )
+    taught = DistilConfig(student=sizes.student, loop=drives, warm_start=warm, reward=choosing)
     start, mined = ({"start": before["distil"]}, {"mined": before["mine"]}) if before else ({}, {})
     samples, parent = {"samples": now["curate"]}, now["rl"]
 

@@ -1,4 +1,4 @@
-"""A network at the wheel: remembers latents, asks for proposals, drives the most likely one. Knows no torch."""
+"""A network at the wheel: remembers latents, asks for proposals, drives the most likely one, steadied. Knows no torch."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from motorworks.datatypes.thought import Thought
 from motorworks.datatypes.trajectory import Plan
 from motorworks.geometry.array import Array
 from motorworks.policy.infer import Infer
+from motorworks.policy.steady import Steady, SteadyConfig
 from motorworks.tokens.action import ActionCodec
 from motorworks.tokens.camera import NUM_CAMERA, CameraCodec
 from motorworks.tokens.ego import EgoCodec
@@ -35,7 +36,16 @@ class ModelPolicy:
     privileged = False
     uses_camera = True
 
-    def __init__(self, infer: Infer, *, name: str, body: Body = CAR, think_every: int = 0, stride_steps: int = 1) -> None:
+    def __init__(
+        self,
+        infer: Infer,
+        *,
+        name: str,
+        body: Body = CAR,
+        think_every: int = 0,
+        stride_steps: int = 1,
+        steady: SteadyConfig = SteadyConfig(),  # noqa: B008 - frozen
+    ) -> None:
         """`think_every`: start a new thought after that many acts (0: never think). `stride_steps`: 0.1 s steps from one act to the next."""
         if think_every < 0:
             raise ValueError(f"think_every {think_every} must not be negative; 0 switches thinking off")
@@ -44,7 +54,7 @@ class ModelPolicy:
         self.name, self.infer, self.body, self.think_every, self.stride_steps = name, infer, body, think_every, stride_steps
         self.last_inputs: ModelInputs | None = None
         self._image, self._text, self._ego, self._action = ImageCodec(), TextCodec(), EgoCodec(), ActionCodec(body=body)
-        self._camera = CameraCodec(image=self._image)
+        self._camera, self._steady = CameraCodec(image=self._image), Steady(steady, stride_steps=stride_steps)
         self._latents: Float[Array, "age batch view latent channel"] | None = None  # newest first
         self._valid: Bool[Array, "age batch view"] | None = None
         self._age: Int64[Array, " batch"] | None = None  # steps since the episode began
@@ -55,17 +65,16 @@ class ModelPolicy:
         self._thoughts: list[Thought | None] = []
 
     def act(self, observation: Observation) -> Plan:
-        """One plan per batch item: the proposal with the highest probability, and all of them."""
+        """One plan per batch item: the proposal with the highest probability, as `policy.steady` has it, and all of them."""
         inputs = self._remember(observation)
         controls, logits = self.infer.plan(inputs.latents, inputs.latents_valid, inputs.ego, inputs.instruction_ids)
         self.last_inputs = inputs
         if not (np.isfinite(controls).all() and np.isfinite(logits).all()):
             raise FloatingPointError(f"policy {self.name}: the model answered NaN or infinite controls")
         proposals = self._action.denormalise(controls)
-        best = logits.argmax(axis=1)
         scores = np.exp(logits - logits.max(axis=1, keepdims=True))
         return Plan(
-            trajectory=proposals[np.arange(len(best)), best],
+            trajectory=self._steady.choose(proposals, logits, observation.speed_mps, observation.first),
             proposals=proposals,
             scores=(scores / scores.sum(axis=1, keepdims=True)).astype(np.float32),
             thoughts=self._think(inputs, observation.first) if self.think_every else None,

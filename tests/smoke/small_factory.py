@@ -24,6 +24,7 @@ SMALL = replace(
     distil_steps=32,
     distil_fit_steps=3,
     distil_last_fit_steps=4,
+    distil_polish_steps=32,
     num_envs=4,
     num_scenarios=2,
     num_tail=4,

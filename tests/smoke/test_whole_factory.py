@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.smoke, pytest.mark.slow]
 REPO = Path(__file__).parents[2]
 STAGES = ("ingest", "curate", "pretrain", "sft", "rl", "distil", "adapt", "evaluate", "release", "drive", "mine")
 PROBES = {"stand_still", "constant_velocity", "expert"}
-MODELS = {"teacher", "pretrain", "sft", "rl_before_polish", "rl", "distil", "released_int8"}
+MODELS = {"teacher", "pretrain", "sft", "rl_before_polish", "rl", "distil_before_polish", "distil", "released_int8"}
 METRICS = {"route_completion_frac", "driving_score", "epdms_style", "collisions_per_km"}
 FIRST_TURN = {"small/town_clips", "small/teacher", *(f"small/turn1/{stage}" for stage in STAGES)}
 

@@ -9,6 +9,7 @@ POLICY_ORDER = (
     "sft",
     "rl_before_polish",
     "rl",
+    "distil_before_polish",
     "distil",
     "student",
     "released_int8",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motorworks.factory.artifact import Artifact, Inputs
-from motorworks.factory.stages.rl import BEFORE_POLISH
+from motorworks.factory.stages.reward import BEFORE_POLISH
 
 if TYPE_CHECKING:
     from motorworks.policy.policy import Policy
@@ -17,6 +17,7 @@ MODELS = (  # by the stage that made it: what it is called, and its file
     ("sft", "sft", "model.safetensors"),
     ("rl", "rl_before_polish", BEFORE_POLISH),
     ("rl", "rl", "model.safetensors"),
+    ("distil", "distil_before_polish", BEFORE_POLISH),
     ("distil", "distil", "model.safetensors"),
 )
 NOT_OURS = ("stand_still", "constant_velocity", "expert", "teacher")

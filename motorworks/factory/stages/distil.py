@@ -1,13 +1,15 @@
 """What the big model learnt, in a small one: first on what the parent saw and was told, then on the student's own drives, where whoever
-drives better, the parent or the privileged expert, says what should have been done. A student is no better than who tells it."""
+drives better, the parent or the privileged expert, says what should have been done. A student is no better than who tells it; then the
+reward has its turn."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.stages.fit_model import curve_rows
 from motorworks.factory.stages.on_policy import OnPolicyConfig, fresh_drives, learn_on_policy
+from motorworks.factory.stages.reward import RewardConfig, polished
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
@@ -23,17 +25,19 @@ class DistilConfig:
     loop: OnPolicyConfig
     warm_start: FitConfig  # on curated clips and the parent's own drives
     student: str = "pico"
+    reward: RewardConfig = field(default_factory=RewardConfig)
     seed: int = 5
 
 
 def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves model.safetensors, curves.json and rounds.json."""
+    """Leaves model.safetensors, before_polish.safetensors, polish.json, curves.json and rounds.json."""
     import torch
 
     from motorworks.models.config import family
     from motorworks.models.driving_model import DrivingModel, num_params
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
+    from motorworks.policy.steady import AS_PLANNED
     from motorworks.train.checkpoint import load, save
     from motorworks.train.loop import fit
 
@@ -43,7 +47,8 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     share = num_params(family(config.student)) / num_params(parent_config)
     if share > 0.25:
         raise ValueError(f"student {config.student!r} has {share:.0%} of its parent's parameters; a quarter is the most: choose a smaller member")
-    driver = ModelPolicy(TorchInfer(parent.to(config.loop.device), threads=config.loop.threads), name="parent", stride_steps=config.loop.stride)
+    answers = TorchInfer(parent.to(config.loop.device), threads=config.loop.threads)
+    driver = ModelPolicy(answers, name="parent", stride_steps=config.loop.stride, steady=AS_PLANNED)
     coach, coaches = _coach(inputs.one("parent"), driver)
     start = inputs.many("start")
     model = load(start[0].path / "model.safetensors")[0] if start else DrivingModel(family(config.student))
@@ -52,10 +57,11 @@ def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     drives = fresh_drives(config.loop, inputs)
     learnt = learn_on_policy(config.loop, model, coach, known, drives, out)
     offset = warm[-1]["step"]
+    model, rewarded = polished(config.reward, config.loop, model, coach, drives, out)
     save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(warm + [{**row, "step": row["step"] + offset} for row in learnt.curve]))
     out.volatile("rounds.json").write_text(json.dumps(learnt.rounds))
-    out.record(rounds=learnt.rounds, share_of_parent_frac=share, labeller=coach.name, labeller_gate_frac=coaches, **learnt.facts)
+    out.record(rounds=learnt.rounds, share_of_parent_frac=share, labeller=coach.name, labeller_gate_frac=coaches, **learnt.facts, **rewarded)
     if coach.name != "parent":
         out.thin(f"The parent drives worse than the expert ({coaches['parent']:.0%} against {coaches['expert']:.0%} of the gate): the expert labels.")
 

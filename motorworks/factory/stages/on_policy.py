@@ -58,6 +58,7 @@ def learn_on_policy(
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
     from motorworks.policy.noise import NoiseConfig, Perturbed
+    from motorworks.policy.steady import AS_PLANNED
     from motorworks.train.loop import fit
     from motorworks.train.on_policy import samples_from_on_policy
     from motorworks.train.samples import concat
@@ -68,12 +69,11 @@ def learn_on_policy(
         )
     known = known.seen_as(num_frames=model.config.num_frames, num_views=1)
     gathered: list[Samples] = []
-    curve: list[dict[str, Any]] = []
-    rounds: list[dict[str, Any]] = []
     fits: list[FitResult] = []
+    curve, rounds = list[dict[str, Any]](), list[dict[str, Any]]()
     num_rounds = len(config.labeller_drives_frac)
     model.to(config.device)
-    student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student", stride_steps=config.stride)
+    student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student", stride_steps=config.stride, steady=AS_PLANNED)
     labeller = Perturbed(labeller, seed=config.seed, config=NoiseConfig(curvature_per_m=config.push_per_m))  # where it drives it must show recoveries
     for number, frac in enumerate(config.labeller_drives_frac):
         data = drives.gather(
