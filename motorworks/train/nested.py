@@ -45,7 +45,7 @@ def first_recordings(ends: Sequence[int], wanted: int) -> int:
 
 
 def compact(samples: Samples, rows: Int64[Array, " some"]) -> Samples:
-    """These samples alone, equally often drawn, with the frames they look at and no others: no next frames, so nothing to foresee."""
+    """These samples alone, equally often drawn, with the frames they look at and no others: none ahead, so nothing to foresee."""
     chosen = samples.select(rows)
     used, index = np.unique(chosen.frame_index, return_inverse=True)
     shift = int(len(used) > 0 and used[0] < 0)  # -1: no frame, and it stays so
@@ -53,6 +53,7 @@ def compact(samples: Samples, rows: Int64[Array, " some"]) -> Samples:
         chosen,
         frames=samples.frames[used[shift:]],
         frame_index=index.reshape(chosen.frame_index.shape).astype(np.int64) - shift,
-        next_frame_index=np.full(len(rows), -1, np.int64),
+        next_frame_index=np.full_like(chosen.next_frame_index, -1),
+        later_frame_index=np.full_like(chosen.later_frame_index, -1),
         weight=np.ones(len(rows), np.float32),
     )

@@ -44,12 +44,14 @@ def test_too_few_recordings_are_refused(names, frac, said):
 def test_compact_samples_show_the_same_pictures():
     samples = noise(12)
     samples.frame_index[3, 0, 0] = -1
+    samples.next_frame_index[7], samples.later_frame_index[7] = 10, 11  # pictures that no chosen sample looks at today
     rows = np.array([7, 3, 4])
     small = compact(samples, rows)
     assert len(small.frames) == len(np.unique(samples.frame_index[rows])) - 1
     for name in (item.name for item in fields(Samples)):
-        if name not in ("frames", "frame_index", "next_frame_index", "weight"):
+        if name not in ("frames", "frame_index", "next_frame_index", "later_frame_index", "weight"):
             assert np.array_equal(getattr(small, name), getattr(samples, name)[rows], equal_nan=True), name
+    assert (small.next_frame_index == -1).all() and (small.later_frame_index == -1).all()
     batches = [gather(of, index, NO_JITTER, np.random.default_rng(0), world=False) for of, index in ((samples, rows), (small, np.arange(3)))]
     assert torch.equal(batches[0].images, batches[1].images) and torch.equal(batches[0].image_row, batches[1].image_row)
 
