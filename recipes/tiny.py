@@ -62,6 +62,11 @@ class Sizes:
     precision: str = "fp32"  # of the model's training
     threads: int = 2
 
+    @property
+    def gate(self) -> GateConfig:
+        """Drives that decide."""
+        return GateConfig(num_scenarios=self.gate_scenarios, threads=self.threads)
+
 
 TINY = Sizes()
 
@@ -115,7 +120,6 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
         threads=sizes.threads,
         seed=10 * turn,
     )
-    gate = GateConfig(num_scenarios=sizes.gate_scenarios, threads=sizes.threads)
     samples, start = {"samples": now["curate"]}, {"start": before["rl"]} if before else {}
     mined = {"mined": before["mine"]} if before else {}
 
@@ -125,7 +129,7 @@ def model(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions,
     pretrain = Step(name=f"{here}/pretrain", run=fit_model.run, config=pretrained, inputs=samples | start)
     sft = Step(name=f"{here}/sft", run=fit_model.run, config=tuned, inputs=samples | {"start": pretrain})
     coach = Step(name=f"{name}/teacher", run=teacher.run, config=coached)
-    reinforced = RlConfig(loop=drives, reward=RewardConfig(gate=gate))
+    reinforced = RlConfig(loop=drives, reward=RewardConfig(gate=sizes.gate))
     return {
         "pretrain": pretrain,
         "sft": sft,
@@ -153,7 +157,7 @@ def car(name: str, here: str, turn: int, sizes: Sizes, options: RecipeOptions, n
     choosing = RewardConfig(
         polish=PolishConfig(steps=300, lr=3e-3, kl_weight=0.02),
         num_steps=sizes.distil_polish_steps,
-        gate=GateConfig(num_scenarios=sizes.gate_scenarios, threads=sizes.threads),
+        gate=sizes.gate,
         slack_frac=0.1,  # of so few routes
     )
     taught = DistilConfig(student=sizes.student, loop=drives, warm_start=warm, reward=choosing)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 
 from motorworks.datatypes.thought import Thought
@@ -26,6 +27,12 @@ class Trajectory:
     def __getitem__(self, index: Any) -> "Trajectory":
         """Indexes the batch axes (never the time axis alone)."""
         return Trajectory(accel_mps2=self.accel_mps2[index], curvature_per_m=self.curvature_per_m[index])
+
+    def later(self, num_steps: int) -> "Trajectory":
+        """As it stands `num_steps` later; the last control is held at the end."""
+        num = self.accel_mps2.shape[-1]
+        steps = np.minimum(np.arange(num) + num_steps, num - 1)
+        return self[..., steps]
 
 
 @dataclass(frozen=True, kw_only=True)

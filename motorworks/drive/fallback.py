@@ -42,12 +42,6 @@ def fault_of(trajectory: Trajectory, body: Body, num_steps: int) -> str | None:
     return None
 
 
-def shifted(trajectory: Trajectory, num_steps: int) -> Trajectory:
-    """The plan as it stands `num_steps` later; the last control is held at the end."""
-    index = np.minimum(np.arange(NUM_STEPS) + num_steps, NUM_STEPS - 1)
-    return Trajectory(accel_mps2=trajectory.accel_mps2[index], curvature_per_m=trajectory.curvature_per_m[index])
-
-
 def stop_trajectory(speed_mps: float, accel_mps2: float, curvature_per_m: float, config: FallbackConfig) -> Trajectory:
     """Brakes from the acceleration of now, jerk-limited, to standstill (from reverse too), and stays."""
     accel = np.zeros(NUM_STEPS, np.float32)

@@ -16,7 +16,7 @@ from motorworks.datatypes.observation import Observation
 from motorworks.datatypes.thought import Thought
 from motorworks.datatypes.trajectory import DT_S, Plan, Trajectory
 from motorworks.drive.clock import Clock, RealClock
-from motorworks.drive.fallback import FallbackConfig, fault_of, shifted, stop_trajectory
+from motorworks.drive.fallback import FallbackConfig, fault_of, stop_trajectory
 from motorworks.drive.log import LogWriter, StepLog
 from motorworks.drive.shadow import Shadow, ShadowResult
 from motorworks.drive.triggers import EventRecorder
@@ -103,9 +103,7 @@ class Wheel:
             command = Command(trajectory=trajectory, health=FALLBACK, reason=reason, plan_age_steps=None, thought=None)
         else:
             health, why = (OK, "") if age == 0 else (LATE, f"no plan by the deadline, driving the one of {age} steps ago")
-            command = Command(
-                trajectory=shifted(self._plan.trajectory, age), health=health, reason=why, plan_age_steps=age, thought=self._plan.thought
-            )
+            command = Command(trajectory=self._plan.trajectory.later(age), health=health, reason=why, plan_age_steps=age, thought=self._plan.thought)
         self._accel_mps2, self._curvature_per_m = float(command.trajectory.accel_mps2[0]), float(command.trajectory.curvature_per_m[0])
         return command
 

@@ -11,7 +11,7 @@ from motorworks.datatypes.thought import Thought
 from motorworks.datatypes.trajectory import Plan
 from motorworks.geometry.array import Array
 from motorworks.policy.infer import Infer
-from motorworks.policy.steady import Steady, SteadyConfig
+from motorworks.policy.steady import STEADIED, Steady, SteadyConfig
 from motorworks.tokens.action import ActionCodec
 from motorworks.tokens.camera import NUM_CAMERA, CameraCodec
 from motorworks.tokens.ego import EgoCodec
@@ -44,7 +44,7 @@ class ModelPolicy:
         body: Body = CAR,
         think_every: int = 0,
         stride_steps: int = 1,
-        steady: SteadyConfig = SteadyConfig(),  # noqa: B008 - frozen
+        steady: SteadyConfig = STEADIED,
     ) -> None:
         """`think_every`: start a new thought after that many acts (0: never think). `stride_steps`: 0.1 s steps from one act to the next."""
         if think_every < 0:

@@ -27,6 +27,7 @@ class SteadyConfig:
             raise ValueError(f"num_plans must be at least 1 and patience_s positive: {self}")
 
 
+STEADIED = SteadyConfig()  # who drives
 AS_PLANNED = SteadyConfig(num_plans=1, patience_s=math.inf)  # for whoever gathers what a model itself would do
 
 
@@ -36,7 +37,7 @@ class Steady:
     def __init__(self, config: SteadyConfig, *, stride_steps: int) -> None:
         """`stride_steps`: 0.1 s steps from one plan to the next."""
         self.config, self.stride_steps = config, stride_steps
-        self._plans: Float[Array, "age batch time 2"] = np.zeros((0, 0, 0, 2))  # newest first, from now on
+        self._plans: Trajectory | None = None  # [age batch time], newest first, from now on
         self._valid: Bool[Array, "age batch"] = np.zeros((0, 0), bool)
         self._stood_s: Float[Array, " batch"] = np.zeros(0)
 
@@ -48,11 +49,13 @@ class Steady:
         off = accel[..., :_OFF_STEPS].sum(axis=-1) * DT_S >= _OFF_MPS
         goes = self._out_of_patience(speed_mps, first) & off.any(axis=1)
         best = np.where(goes[:, None] & ~off, -np.inf, scores).argmax(axis=1)
-        now = np.stack([accel, np.asarray(proposals.curvature_per_m)], axis=-1)[np.arange(len(best)), best]
+        now = proposals[np.arange(len(best)), best]
         plans = self._remember(now, forget=first | goes)  # what wanted to stand holds nobody back who goes
-        weight = self._valid[..., None, None] / self._valid.sum(axis=0)[:, None, None]
-        mean = (plans * weight).sum(axis=0).astype(now.dtype)
-        return Trajectory(accel_mps2=mean[..., 0], curvature_per_m=mean[..., 1])
+        weight = (self._valid / self._valid.sum(axis=0))[..., None]
+        return Trajectory(
+            accel_mps2=(plans.accel_mps2 * weight).sum(axis=0).astype(now.accel_mps2.dtype),
+            curvature_per_m=(plans.curvature_per_m * weight).sum(axis=0).astype(now.curvature_per_m.dtype),
+        )
 
     def _out_of_patience(self, speed_mps: Float[Array, " batch"], first: Bool[Array, " batch"]) -> Bool[Array, " batch"]:
         if len(self._stood_s) != len(speed_mps):
@@ -61,12 +64,15 @@ class Steady:
         self._stood_s = np.where(first | moves, 0.0, self._stood_s + self.stride_steps * DT_S)
         return self._stood_s > self.config.patience_s
 
-    def _remember(self, now: Float[Array, "batch time 2"], *, forget: Bool[Array, " batch"]) -> Float[Array, "age batch time 2"]:
-        """Joins the plans so far, which reach `stride_steps` less far by now: the last control of each is held."""
-        if self._plans.shape[1:] != now.shape:
-            self._plans, self._valid = np.zeros((0, *now.shape), now.dtype), np.zeros((0, len(now)), bool)
-        steps = np.minimum(np.arange(now.shape[1]) + self.stride_steps, now.shape[1] - 1)
-        older = self.config.num_plans - 1
-        self._plans = np.concatenate([now[None], self._plans[:older, :, steps]])
-        self._valid = np.concatenate([np.ones((1, len(now)), bool), self._valid[:older] & ~forget])
+    def _remember(self, now: Trajectory, *, forget: Bool[Array, " batch"]) -> Trajectory:
+        """`now` and the plans before it, `[age batch time]`."""
+        if self._plans is None or self._plans.accel_mps2.shape[1:] != now.accel_mps2.shape:
+            self._plans, self._valid = now[None][:0], np.zeros((0, len(forget)), bool)
+        num_older = self.config.num_plans - 1
+        older = self._plans[:num_older].later(self.stride_steps)
+        self._plans = Trajectory(
+            accel_mps2=np.concatenate([now.accel_mps2[None], older.accel_mps2]),
+            curvature_per_m=np.concatenate([now.curvature_per_m[None], older.curvature_per_m]),
+        )
+        self._valid = np.concatenate([np.ones((1, len(forget)), bool), self._valid[:num_older] & ~forget])
         return self._plans

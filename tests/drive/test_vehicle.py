@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from motorworks.bodies.body import CAR, DONKEY, integrate, respond
 from motorworks.datatypes.trajectory import DT_S, NUM_STEPS, Plan, Trajectory
 from motorworks.drive.clock import SimClock
-from motorworks.drive.fallback import FallbackConfig, fault_of, shifted, stop_trajectory
+from motorworks.drive.fallback import FallbackConfig, fault_of, stop_trajectory
 from motorworks.drive.loop import run_loop
 from motorworks.drive.vehicle import Vehicle, VehicleConfig, VehiclePolicy
 
@@ -112,7 +112,7 @@ def test_the_stop_ends_at_standstill_within_the_body_and_never_speeds_up(speed, 
 @hypothesis_settings(deadline=None, max_examples=30)
 def test_shifting_twice_is_shifting_once(first, second):
     plan = Trajectory(accel_mps2=np.arange(64.0), curvature_per_m=-np.arange(64.0))
-    once, twice = shifted(plan, first + second), shifted(shifted(plan, first), second)
+    once, twice = plan.later(first + second), plan.later(first).later(second)
     assert np.array_equal(once.accel_mps2, twice.accel_mps2) and np.array_equal(once.curvature_per_m, twice.curvature_per_m)
 
 

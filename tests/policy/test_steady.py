@@ -6,8 +6,6 @@ import pytest
 from motorworks.datatypes.trajectory import Trajectory
 from motorworks.policy.steady import AS_PLANNED, Steady, SteadyConfig
 
-STANDS, GOES = 0, 1
-
 
 def proposals(batch: int = 1, *, go: float = 1.0, stand: float = 0.0, curvature: float = 0.0) -> Trajectory:
     """One that stands and one that drives off."""
@@ -15,10 +13,10 @@ def proposals(batch: int = 1, *, go: float = 1.0, stand: float = 0.0, curvature:
     return Trajectory(accel_mps2=accel, curvature_per_m=np.full_like(accel, curvature))
 
 
-def choose(steady: Steady, plans: Trajectory, *, speed: float = 5.0, likes: int = STANDS, first: bool = False) -> Trajectory:
+def choose(steady: Steady, plans: Trajectory, *, speed: float = 5.0, first: bool = False) -> Trajectory:
+    """Of a model that likes the first best."""
     batch = len(plans.accel_mps2)
-    scores = np.tile(np.where(np.arange(2) == likes, 1.0, 0.0), (batch, 1))
-    return steady.choose(plans, scores, np.full(batch, speed), np.full(batch, first))
+    return steady.choose(plans, np.tile([1.0, 0.0], (batch, 1)), np.full(batch, speed), np.full(batch, first))
 
 
 def test_as_planned_drives_the_best_proposal_bit_for_bit():

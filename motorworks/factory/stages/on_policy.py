@@ -70,7 +70,8 @@ def learn_on_policy(
     known = known.seen_as(num_frames=model.config.num_frames, num_views=1)
     gathered: list[Samples] = []
     fits: list[FitResult] = []
-    curve, rounds = list[dict[str, Any]](), list[dict[str, Any]]()
+    curve: list[dict[str, Any]] = []
+    rounds: list[dict[str, Any]] = []
     num_rounds = len(config.labeller_drives_frac)
     model.to(config.device)
     student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student", stride_steps=config.stride, steady=AS_PLANNED)
@@ -92,8 +93,7 @@ def learn_on_policy(
         result = fit(model, learnt, replace(settings, seed=settings.seed + number), device=config.device, threads=config.threads)
         del learnt
         fits.append(result)
-        offset = curve[-1]["step"] if curve else 0
-        curve += curve_rows(result.curves, offset=offset)
+        curve += curve_rows(result.curves, offset=curve[-1]["step"] if curve else 0)
         rounds.append(
             {
                 "labeller_drives_frac": frac,

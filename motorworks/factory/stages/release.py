@@ -24,7 +24,7 @@ def run(config: ReleaseStepConfig, inputs: Inputs, out: Output) -> None:
     """Leaves bundle/ and trusted_root.json; fails, naming the lines missed, where the budget is not kept."""
     from motorworks.export.bundle import ModelCard, ReleaseConfig, build_bundle
     from motorworks.export.keys import ensure_keys
-    from motorworks.policy.steady import SteadyConfig
+    from motorworks.policy.steady import STEADIED
 
     adapt, evaluate = inputs.one("adapted"), inputs.one("evaluated")
     if adapt.metrics["misses"]:
@@ -58,6 +58,6 @@ def run(config: ReleaseStepConfig, inputs: Inputs, out: Output) -> None:
             "params": manifest.num_params,
         },
     )
-    patience = f"after {SteadyConfig().patience_s:g} s of standing it takes the best proposal that drives off"
+    patience = f"after {STEADIED.patience_s:g} s of standing it takes the best proposal that drives off"
     out.thin(f"Patience is a rule, not a skill: {patience}, at a red light too where the eye does not see it.")
     out.thin("All signing keys lie in one folder of this machine; a fleet keeps root and targets keys offline, two of three.")

@@ -1,6 +1,7 @@
 """The reward's turn: a model's choice among its proposals is polished on its own drives, and taken back where it then drives worse."""
 
 import copy
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,6 @@ def polished(
     config: RewardConfig, loop: OnPolicyConfig, model: "DrivingModel", labeller: "Policy", drives: "Collector", out: Output
 ) -> "tuple[DrivingModel, dict[str, Any]]":
     """The better one of `model` and its polished copy, and what is to be recorded. Leaves before_polish.safetensors and polish.json."""
-    import json
-
     from motorworks.metrics.proposals import score_proposals
     from motorworks.models.infer import TorchInfer
     from motorworks.policy.model import ModelPolicy
