@@ -28,6 +28,9 @@ class DistilConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     seed: int = 5
 
+    def __post_init__(self) -> None:
+        self.loop.check_steps("reward.num_steps", self.reward.num_steps)
+
 
 def run(config: DistilConfig, inputs: Inputs, out: Output) -> None:
     """Leaves model.safetensors, before_polish.safetensors, polish.json, curves.json and rounds.json."""

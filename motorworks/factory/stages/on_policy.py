@@ -37,6 +37,12 @@ class OnPolicyConfig:
     def __post_init__(self) -> None:
         if not self.labeller_drives_frac or not all(0 <= frac <= 1 for frac in self.labeller_drives_frac) or not 0 <= self.known_share < 1:
             raise ValueError(f"labeller_drives_frac needs a share in [0, 1] per round, known_share one in [0, 1): {self}")
+        self.check_steps("loop.num_steps", self.num_steps)
+
+    def check_steps(self, name: str, num_steps: int) -> None:
+        """Refuses, before anything is trained, a number of steps that no collector of this stride would drive."""
+        if num_steps < 1 or num_steps % self.stride:
+            raise ValueError(f"{name} is {num_steps}, and must be a positive multiple of loop.stride, {self.stride}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,9 @@ class RlConfig:
     loop: OnPolicyConfig
     reward: RewardConfig = field(default_factory=RewardConfig)
 
+    def __post_init__(self) -> None:
+        self.loop.check_steps("reward.num_steps", self.reward.num_steps)
+
 
 def run(config: RlConfig, inputs: Inputs, out: Output) -> None:
     """Leaves the model, what it was before the polish, gathered.npz (what it saw and was told on its own drives) and the curves."""
