@@ -5,7 +5,8 @@ notices at its next look and starts all of them again, which go on from the last
 snapshot of all: the end is a failure too. The rate is scaled: seconds between failures stand for hours, and the time to come back is scaled with it,
 because the parent has loaded torch before it forks: 0.9 s for 24 s are 6 minutes for the 2.8 hours between two of the 466 interruptions of Llama
 3's 54 days (arXiv 2407.21783, 3.3.4). The gaps are the quantiles of the exponential in random order, so that the mean rate is the
-planned one in a short run too. Before, the same processes run undisturbed, which says how long a step and a snapshot take.
+planned one in a short run too. Before, the same processes run undisturbed, which says how long a step and a snapshot take, and from that the
+planner says how often to take one.
 """
 
 import argparse
@@ -17,41 +18,43 @@ import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
 from bench.figure import Figure
-from motorworks.train.planner.goodput import Failures, goodput
+from motorworks.train.planner.goodput import Failures, best_interval_s, goodput
 
 LOG, ERRORS, SNAPSHOTS, SECONDS = "log", "errors", "snapshots", "seconds.json"
-MEMBER, BATCH_SIZE, RECORD_EVERY = "pico", 32, 5
-CALM_SNAPSHOTS, FOR_EVER = 8, 1_000_000  # of the undisturbed run; steps of the other
+MEMBER, BATCH_SIZE, RECORD_EVERY = "pico", 32, 1
+CALM_SNAPSHOTS, CALM_STEPS, FOR_EVER = 8, 160, 1_000_000  # of the undisturbed run; steps of the other
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chaos:
-    """One run: how many failures how far apart, how often a checkpoint, how often somebody looks."""
+    """One run: how many failures how far apart, how often somebody looks, and how often a checkpoint (None: as the planner says)."""
 
     num_failures: int = 12
     mtbf_s: float = 24.0
-    steps_per_checkpoint: int = 20
+    steps_per_checkpoint: int | None = None
     look_every_s: float = 0.2
     num_ranks: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.num_failures, self.steps_per_checkpoint, self.num_ranks) < 1 or min(self.mtbf_s, self.look_every_s) <= 0:
+        if min(self.num_failures, self.steps_per_checkpoint or 1, self.num_ranks) < 1 or min(self.mtbf_s, self.look_every_s) <= 0:
             raise ValueError(f"all counts and times of a chaos run must be positive: {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What happened, and what the planner says for the times that were seen."""
+    """What happened, and what the planner says for the times that were seen. `work_frac` are the steps that survive, counted at the time that an
+    undisturbed one takes: what writing snapshots more often takes from the steps beside it is seen there only."""
 
     goodput: float
+    work_frac: float
     predicted: float
     mtbf_s: float
     detect_s: float
@@ -72,8 +75,10 @@ def run_chaos(chaos: Chaos, folder: Path) -> Outcome:
 
     calm, killed = folder / "calm", folder / "killed"
     context, generator = multiprocessing.get_context("fork"), np.random.default_rng([chaos.seed, 1])
-    for worker in _start_all(context, chaos, calm, 0, steps=CALM_SNAPSHOTS * chaos.steps_per_checkpoint):
+    for worker in _start_all(context, replace(chaos, steps_per_checkpoint=CALM_STEPS // CALM_SNAPSHOTS), calm, 0, steps=CALM_STEPS):
         worker.join()
+    undisturbed = json.loads(_read(calm, SECONDS))
+    chaos = as_planned(chaos, undisturbed)
     died: list[float] = []
     noticed: list[float] = []
     start = time.monotonic()
@@ -94,9 +99,22 @@ def run_chaos(chaos: Chaos, folder: Path) -> Outcome:
     _end_all(workers)
     wall_s = time.monotonic() - start
     rows = [line.split() for line in _read(killed, LOG).splitlines()]
-    survived = json.loads(max((killed / SNAPSHOTS).glob("step-*/progress.json")).read_text())["clock"]
+    survived = json.loads(max((killed / SNAPSHOTS).glob("step-*/progress.json")).read_text())
     records = [(int(life), float(end)) for life, end in rows]
-    return outcome(chaos, json.loads(_read(calm, SECONDS)), survived, records, wall_s=wall_s, died=died, noticed=noticed)
+    return outcome(chaos, undisturbed, survived["clock"], records, num_steps=survived["step"], wall_s=wall_s, died=died, noticed=noticed)
+
+
+def as_planned(chaos: Chaos, calm: Mapping[str, float]) -> Chaos:
+    """With as many steps between checkpoints as the planner advises for what an undisturbed run's clock says, where none are given."""
+    if chaos.steps_per_checkpoint is not None:
+        return chaos
+    step_s, checkpoint_s = _calm_times(calm)
+    interval_s = best_interval_s(Failures(mtbf_s=chaos.mtbf_s, detect_s=chaos.look_every_s, restart_s=0.0, checkpoint_s=checkpoint_s))
+    return replace(chaos, steps_per_checkpoint=max(1, round(interval_s / step_s)))
+
+
+def _calm_times(calm: Mapping[str, float]) -> tuple[float, float]:
+    return (calm["compute"] + calm["communication"]) / CALM_STEPS, calm["checkpoint_stall"] / CALM_SNAPSHOTS
 
 
 def exponential_gaps(chaos: Chaos) -> np.ndarray:
@@ -112,23 +130,25 @@ def outcome(
     survived: Mapping[str, float],
     records: Sequence[tuple[int, float]],
     *,
+    num_steps: int,
     wall_s: float,
     died: Sequence[float],
     noticed: Sequence[float],
 ) -> Outcome:
     """Of the clocks of the undisturbed run and of the last snapshot, by train.clock.BUCKETS; records: life, and when RECORD_EVERY steps more
     were done; when a worker died and when that was noticed."""
-    step_s = (calm["compute"] + calm["communication"]) / (CALM_SNAPSHOTS * chaos.steps_per_checkpoint)
-    checkpoint_s = calm["checkpoint_stall"] / CALM_SNAPSHOTS
+    step_s, checkpoint_s = _calm_times(calm)
     first: dict[int, float] = {}
     for life, end in records:
         first.setdefault(life, end - RECORD_EVERY * step_s)
     detect_s = fmean(min(seen - at for seen in noticed if seen >= at) for at in died if any(seen >= at for seen in noticed))
     restart_s = fmean(first[life] - noticed[life - 1] for life in first if life)
     failures = Failures(mtbf_s=chaos.mtbf_s, detect_s=detect_s, restart_s=restart_s, checkpoint_s=checkpoint_s)
+    assert chaos.steps_per_checkpoint is not None
     interval_s = chaos.steps_per_checkpoint * step_s
     return Outcome(
         goodput=(survived["compute"] + survived["communication"]) / wall_s,
+        work_frac=num_steps * step_s / wall_s,
         predicted=goodput(failures, interval_s),
         step_s=step_s,
         interval_s=interval_s,
@@ -192,7 +212,10 @@ def measure() -> list[Figure]:
     """Goodput of one run against what the planner says for it."""
     with tempfile.TemporaryDirectory() as folder:
         done = run_chaos(Chaos(), Path(folder))
-    against = f"{done.predicted:.3f}, predicted for a failure every {done.mtbf_s:.3g} s, {done.detect_s + done.restart_s:.2g} s to come back"
+    against = (
+        f"{done.predicted:.3f}, predicted for a failure every {done.mtbf_s:.3g} s, {done.detect_s + done.restart_s:.2g} s to come back, "
+        f"a snapshot every {done.interval_s:.2g} s; at the pace of undisturbed steps {done.work_frac:.3f}"
+    )
     return [Figure(name="chaos.goodput_frac", value=done.goodput, unit="of wall time", against=against, ratio=done.goodput / done.predicted)]
 
 

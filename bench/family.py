@@ -5,6 +5,8 @@ which Trainer needs, is no dependency of ours: without it there is no such row.
 """
 
 import importlib.util
+import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 WIDTH = 256
 WARM_STEPS, STEPS, LOOKED_AT = 4, 10, 3  # compiled by the warm ones; timed; timed again with a profiler beside them
-STREAM_STEPS = (8, 56)
+STREAM_STEPS = (8, 56)  # from the clock as it was seen alive in the first to the end
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -40,7 +42,11 @@ def measure() -> list[Figure]:
     steps = WARM_STEPS + STEPS + LOOKED_AT
     run = FitConfig(steps=steps, batch_size=32, losses=losses, muon=False, compile=True, record_every=1)
     figures = [figure for precision in PRECISIONS for figure in beside_trainer(config, samples, replace(run, precision=precision))]
-    return [*figures, *_from_video(config, replace(run, precision="bf16", compile=False))]
+    return [
+        *figures,
+        _memory(config, samples, replace(run, steps=2, compile=False)),
+        *_from_video(config, replace(run, precision="bf16", compile=False)),
+    ]
 
 
 class Watched(Stopwatch):
@@ -105,13 +111,31 @@ def _parts(run: "FitConfig", ours: Watched, floor_ms: float, peer: Watched | Non
         yield Figure(name=f"train.step_{run.precision}_{kind}_ms", value=spent_ms, unit="ms", against=against, ratio=spent_ms / other_ms)
 
 
+def _memory(shape: "ModelConfig", samples: "Samples", run: "FitConfig") -> Figure:
+    """All tensors alive at the worst moment of real steps, counted as they come and go."""
+    from motorworks.models.driving_model import DrivingModel
+    from motorworks.train.loop import fit
+    from motorworks.train.planner.memory import whole_step
+    from motorworks.train.planner.tracker import MemoryTracker
+
+    model = DrivingModel(shape)
+    with MemoryTracker() as tracker:
+        tracker.adopt([*model.parameters(), *model.buffers()])
+        fit(model, samples, run, threads=1)
+    planned_mb, peak_mb = whole_step(shape, run.batch_size, muon=run.muon).total / 1e6, tracker.peak_bytes / 1e6
+    against = f"{planned_mb:.0f} MB that the planner says; AdamW, {run.precision}, {run.batch_size} samples, not compiled"
+    return Figure(name="train.step_memory_mb", value=peak_mb, unit="MB", against=against, ratio=peak_mb / planned_mb)
+
+
 def _from_video(shape: "ModelConfig", run: "FitConfig") -> list[Figure]:
+    """By the run's own clock, from what it said of itself after some steps: the start of a worker takes longer than all waiting after it."""
     from bench.clips import town_clips
     from motorworks.clips.manifest import Manifest, write_manifest
     from motorworks.clips.store import ClipStore, write_clips
     from motorworks.clips.stream import ClipStream, ClipViews
     from motorworks.models.driving_model import DrivingModel
     from motorworks.train.loop import fit
+    from motorworks.train.snapshot import ALIVE, SnapshotConfig
     from motorworks.train.stream_source import FromClips, sample_windows, window_steps
 
     _, clips = town_clips()
@@ -121,8 +145,18 @@ def _from_video(shape: "ModelConfig", run: "FitConfig") -> list[Figure]:
         write_manifest(root / "clips.manifest", list(ClipStore(root).index.values()))
         views = ClipViews(Manifest(root / "clips.manifest"), root)
         source = FromClips(ClipStream(views=views, make=sample_windows, span=window_steps(), windows_per_clip=8, clips_per_block=8), num_workers=1)
-        _, few, many = (fit(DrivingModel(shape), source, replace(run, steps=steps), threads=1) for steps in (STREAM_STEPS[0], *STREAM_STEPS))
-    wall_s, steps = many.wall_s - few.wall_s, STREAM_STEPS[1] - STREAM_STEPS[0]  # what the start of a worker takes is in both; a first one is slower
-    wall = f"{wall_s:.1f} s, {steps} steps of {run.batch_size}, windows decoded from H.264 by one worker process beside; its start apart"
-    parts = {"busy": (many.busy_s - few.busy_s) / wall_s, "stall": (many.data_s - few.data_s) / wall_s}
+        alive = root / "run" / ALIVE
+        early: dict[str, float] = {}
+
+        def note(step: int, row: Mapping[str, float]) -> None:
+            if step == STREAM_STEPS[0]:
+                early.update(json.loads(alive.read_text())["seconds"])
+
+        stream = replace(run, steps=STREAM_STEPS[1])
+        snapshots = SnapshotConfig(folder=alive.parent, every_s=math.inf)
+        done = fit(DrivingModel(shape), source, stream, threads=1, on_progress=note, snapshots=snapshots)
+    seconds = {name: done.seconds[name] - early[name] for name in early}
+    wall_s = sum(seconds.values())
+    wall = f"{wall_s:.1f} s, {run.batch_size} samples a step, windows decoded from H.264 by one worker process beside; its start apart"
+    parts = {"busy": seconds["compute"] / wall_s, "stall": seconds["data_wait"] / wall_s}
     return [Figure(name=f"train.stream_{name}_frac", value=part, unit="frac", against=wall, ratio=part) for name, part in parts.items()]

@@ -185,8 +185,6 @@ class _Run:
                 self.kept.take(self.learner, step, self._progress())
                 if what == STOP:
                     self.kept.finish()
-        with self.clock.during("checkpoint_stall"):
-            self.kept.name_written()
         self.kept.live(self.clock.read())
         if what == STOP:
             raise Preempted(f"stopped by SIGTERM after step {step} of {self.config.steps}; the same command goes on from its snapshot")

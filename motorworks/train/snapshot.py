@@ -11,7 +11,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+from torch.distributed.tensor import DTensor
 
 from motorworks.train.learner import Learner
 from motorworks.train.ranks import Ranks
@@ -57,8 +59,10 @@ class Snapshots:
     def __init__(self, config: SnapshotConfig, ranks: Ranks, *, run: str, say: Callable[[str], None]) -> None:
         self.config, self.ranks, self.run, self.say = config, ranks, run, say
         self._group = dist.new_group(backend="gloo") if ranks.num_ranks > 1 else None  # written in a thread, so apart from the loop's talk
-        self._writing: tuple[Path, dict[str, Any], Future[Any]] | None = None
-        self._named: Path | None = None  # of `_writing`, once it has its name
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
+        self._staged: dict[str, Tensor] = {}  # in main memory: what is being written, and the room for the next
+        self._writing: tuple[Path, Future[None]] | None = None
         self._last_s = self._alive_s = time.monotonic()
         if ranks.rank == 0:
             config.folder.mkdir(parents=True, exist_ok=True)
@@ -71,45 +75,37 @@ class Snapshots:
         return time.monotonic() - self._last_s >= self.config.every_s or (steps is not None and step % steps == 0)
 
     def take(self, learner: Learner, step: int, progress: dict[str, Any]) -> None:
-        """Returns when everything is copied; it gets its name when it is on disk, at the next `name_written`, `take` or `finish`."""
+        """Returns when everything is copied. It gets its name as soon as all ranks' parts are on disk, so that a death costs no more than what came
+        after it; if it could not be written, the next `take` or `finish` says so."""
         self.finish()
         draft = self.config.folder / f".step-{step:09d}.part"
         if self.ranks.rank == 0:
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
         self.ranks.from_first(None)
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        future = dcp.async_save(_tensors(learner), checkpoint_id=draft, process_group=self._group, no_dist=self._group is None)
-        self._named = None
-        self._writing = draft, {"run": self.run, "step": step, "num_ranks": self.ranks.num_ranks, **progress}, future
+        self._staged = _staged(_tensors(learner), self._staged)
+        progress = {"run": self.run, "step": step, "num_ranks": self.ranks.num_ranks, **progress}
+        self._writing = draft, self._writer.submit(self._write, draft, progress)
         self._last_s = time.monotonic()
 
+    def _write(self, draft: Path, progress: dict[str, Any]) -> None:
+        """In a thread; the first rank comes back from `save` when every rank has written."""
+        dcp.save(self._staged, checkpoint_id=draft, process_group=self._group, no_dist=self._group is None)
+        if self.ranks.rank == 0:
+            self._name(draft, progress)
+
     def finish(self) -> None:
-        """Waits for the one that is being written, gives it its name, and lets the oldest go."""
+        """Waits until the one that is being written has its name."""
         if self._writing is None:
             return
-        self._complete()
+        draft, written = self._writing
         self._writing = None
-        self.ranks.from_first(None)
-
-    def name_written(self) -> None:
-        """After every step: the one that was being written gets its name once all ranks' parts are on disk, so that a death costs no more than
-        what came after it."""
-        if self.ranks.rank == 0 and self._writing is not None and self._writing[2].done():
-            self._complete()
-
-    def _complete(self) -> None:
-        assert self._writing is not None
-        draft, progress, future = self._writing
         try:
-            future.result()
-            if self.ranks.rank == 0 and self._named != draft:
-                self._name(draft, progress)
-                self._named = draft
+            written.result()
         except Exception as error:
-            self._writing = None
             shutil.rmtree(draft, ignore_errors=True)
             raise OSError(f"snapshot {draft} could not be written ({error}); the one before is whole: free space and run again") from error
+        self.ranks.from_first(None)
 
     def _name(self, draft: Path, progress: dict[str, Any]) -> None:
         files = {path.name: [path.stat().st_size, _crc32(path)] for path in sorted(draft.iterdir())}
@@ -155,7 +151,6 @@ class Snapshots:
             raise ValueError(f"{snapshot.path} lacks {', '.join(lost[:3])}: it was written by other code; delete it to start afresh")
         wanted = {name: value for name, value in wanted.items() if name in known}
         states = _states(learner, known)
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
         dcp.load({**wanted, **{name: value for name, (*_, value) in states.items()}}, storage_reader=reader, no_dist=self._group is None)
         for stepper, value, key, tensor in states.values():
             stepper.state[value][key] = tensor
@@ -196,6 +191,20 @@ def _tensors(learner: Learner) -> dict[str, Tensor]:
     if _on_gpu(learner):
         found[f"random.cuda.{learner.ranks.data_rank}"] = torch.cuda.get_rng_state()
     return found
+
+
+@torch.no_grad()
+def _staged(tensors: dict[str, Tensor], room: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A copy in main memory, into `room` where the same names lie there already: DCP's stager deep-copies one tensor after another in Python,
+    which takes some hundred times as long as one copy of all of them."""
+    if tensors.keys() != room.keys():
+        return DefaultStager(StagingOptions(*4 * [False])).stage(tensors)
+    torch._foreach_copy_([_own_part(room[name]) for name in tensors], [_own_part(value) for value in tensors.values()])
+    return room
+
+
+def _own_part(value: Tensor) -> Tensor:
+    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def _states(learner: Learner, known: dict[str, TensorStorageMetadata]) -> dict[str, tuple[torch.optim.Optimizer, Tensor, str, Tensor]]:

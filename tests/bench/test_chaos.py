@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.chaos import CALM_SNAPSHOTS, RECORD_EVERY, Chaos, exponential_gaps, outcome
+from bench.chaos import CALM_SNAPSHOTS, CALM_STEPS, RECORD_EVERY, Chaos, as_planned, exponential_gaps, outcome
 
 
 @pytest.mark.timed
@@ -20,12 +20,19 @@ def test_a_killed_job_keeps_as_much_as_the_planner_says():
 
 
 def test_times_are_those_that_were_seen():
-    calm = {"compute": 1.5 * CALM_SNAPSHOTS, "communication": 0.5 * CALM_SNAPSHOTS, "checkpoint_stall": 0.5 * CALM_SNAPSHOTS}
+    calm = {"compute": 0.75 * CALM_STEPS, "communication": 0.25 * CALM_STEPS, "checkpoint_stall": 0.5 * CALM_SNAPSHOTS}
     records = [(0, 1.0), (1, 7.0 + RECORD_EVERY), (1, 8.0 + RECORD_EVERY)]
     survived = {"compute": 1.5, "communication": 0.5, "recompute": 9.0}
-    done = outcome(Chaos(steps_per_checkpoint=2), calm, survived, records, wall_s=10.0, died=[4.0, 8.0], noticed=[4.5])
-    assert done.goodput == pytest.approx(0.2)
+    done = outcome(Chaos(steps_per_checkpoint=2), calm, survived, records, num_steps=3, wall_s=10.0, died=[4.0, 8.0], noticed=[4.5])
+    assert (done.goodput, done.work_frac) == pytest.approx((0.2, 0.3))
     assert (done.detect_s, done.restart_s, done.checkpoint_s, done.step_s) == pytest.approx((0.5, 2.5, 0.5, 1.0))
+
+
+def test_snapshots_come_as_often_as_the_planner_advises():
+    calm = {"compute": 1.0 * CALM_STEPS, "communication": 0.0, "checkpoint_stall": 0.5 * CALM_SNAPSHOTS}
+    assert as_planned(Chaos(mtbf_s=99.8), calm).steps_per_checkpoint == 10  # sqrt(2 x 0.5 s x (99.8 + 0.2) s)
+    assert as_planned(Chaos(steps_per_checkpoint=3), calm).steps_per_checkpoint == 3
+    assert as_planned(Chaos(mtbf_s=0.1), calm).steps_per_checkpoint == 1
 
 
 def test_failures_come_exponentially_at_the_planned_rate():
