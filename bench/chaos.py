@@ -28,7 +28,7 @@ from bench.figure import Figure
 from motorworks.train.planner.goodput import Failures, best_interval_s, goodput
 
 LOG, ERRORS, SNAPSHOTS, SECONDS = "log", "errors", "snapshots", "seconds.json"
-MEMBER, BATCH_SIZE, RECORD_EVERY = "pico", 32, 1
+MEMBER, BATCH_SIZE, RECORD_EVERY = "pico", 32, 5
 CALM_SNAPSHOTS, CALM_STEPS, FOR_EVER = 8, 160, 1_000_000  # of the undisturbed run; steps of the other
 
 
@@ -105,12 +105,13 @@ def run_chaos(chaos: Chaos, folder: Path) -> Outcome:
 
 
 def as_planned(chaos: Chaos, calm: Mapping[str, float]) -> Chaos:
-    """With as many steps between checkpoints as the planner advises for what an undisturbed run's clock says, where none are given."""
+    """With as many steps between checkpoints as the planner advises for what an undisturbed run's clock says, where none are given; up to the
+    next recorded one, so that the first record of a life is as many steps after its snapshot."""
     if chaos.steps_per_checkpoint is not None:
         return chaos
     step_s, checkpoint_s = _calm_times(calm)
     interval_s = best_interval_s(Failures(mtbf_s=chaos.mtbf_s, detect_s=chaos.look_every_s, restart_s=0.0, checkpoint_s=checkpoint_s))
-    return replace(chaos, steps_per_checkpoint=max(1, round(interval_s / step_s)))
+    return replace(chaos, steps_per_checkpoint=RECORD_EVERY * math.ceil(interval_s / step_s / RECORD_EVERY))
 
 
 def _calm_times(calm: Mapping[str, float]) -> tuple[float, float]:

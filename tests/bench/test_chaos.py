@@ -30,9 +30,9 @@ def test_times_are_those_that_were_seen():
 
 def test_snapshots_come_as_often_as_the_planner_advises():
     calm = {"compute": 1.0 * CALM_STEPS, "communication": 0.0, "checkpoint_stall": 0.5 * CALM_SNAPSHOTS}
-    assert as_planned(Chaos(mtbf_s=99.8), calm).steps_per_checkpoint == 10  # sqrt(2 x 0.5 s x (99.8 + 0.2) s)
+    assert as_planned(Chaos(mtbf_s=99.8), calm).steps_per_checkpoint == 10 == 2 * RECORD_EVERY  # sqrt(2 x 0.5 s x (99.8 + 0.2) s)
     assert as_planned(Chaos(steps_per_checkpoint=3), calm).steps_per_checkpoint == 3
-    assert as_planned(Chaos(mtbf_s=0.1), calm).steps_per_checkpoint == 1
+    assert as_planned(Chaos(mtbf_s=0.1), calm).steps_per_checkpoint == RECORD_EVERY
 
 
 def test_failures_come_exponentially_at_the_planned_rate():
