@@ -50,6 +50,12 @@ def test_an_empty_folder_is_named_with_what_is_understood(tmp_path: Path, capsys
     assert not Store(tmp_path / "art").artifacts()
 
 
+def test_a_path_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "own", "--artifacts", str(tmp_path / "art"), "--clips", str(tmp_path / "nowhere")]) == 3
+    said = capsys.readouterr().err
+    assert f"motorworks: {tmp_path / 'nowhere'}: no such file or folder" in said and "town_clips" not in said
+
+
 def test_nothing_readable_at_all_lists_every_reason(tmp_path: Path, write_tub: WriteTub, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "drives"
     tub = write_tub(folder / "tub", 70)
