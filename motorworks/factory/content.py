@@ -86,13 +86,18 @@ class StatCache:
         self._changed = False
 
 
+def must_exist(path: Path) -> None:
+    """Raises BadInput where nothing lies."""
+    if not path.exists():
+        raise BadInput(f"{path}: no such file or folder")
+
+
 def path_content(path: Path, cache: StatCache) -> dict[str, Any]:
     """A user's file or folder as (name, number of files, digest of relative paths and contents): where it lies does not matter.
 
     The last part of the path does count, because recordings are named after it.
     """
-    if not path.exists():
-        raise BadInput(f"{path}: no such file or folder")
+    must_exist(path)
     path = path.resolve()
     hasher = hashlib.sha256()
     num_files = 0

@@ -11,7 +11,7 @@ from motorworks.engine.engine import Engine
 from motorworks.engine.local import LocalEngine
 from motorworks.factory.artifact import DEV, Artifact, Inputs
 from motorworks.factory.code import code_revision
-from motorworks.factory.content import StatCache, path_content
+from motorworks.factory.content import StatCache, must_exist, path_content
 from motorworks.factory.errors import BadUsage, FactoryError, KeptVersionChanged, StageFailed, exit_code_of
 from motorworks.factory.fingerprint import changes, digest, plain
 from motorworks.factory.launch import num_ranks, rank
@@ -46,6 +46,8 @@ class Runner:
     def make(self, *goals: Step) -> dict[str, Artifact]:
         """Every step that the goals need, by name, in the order they were made or found."""
         steps = order(*goals)
+        for step in steps:  # before anything is made, not when the step's turn comes
+            plain(step.config, where=f"{step.name}.config", content=must_exist)
         self.store.sweep()
         for place, step in enumerate(steps, start=1):
             self.progress.started(step.name, place, len(steps))

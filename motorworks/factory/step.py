@@ -17,7 +17,7 @@ from typing import Any
 from motorworks.engine.engine import Engine, Failure, Limits, Outcome
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.content import flush_tree, link_tree
-from motorworks.factory.errors import BadInput, BadUsage, CannotFingerprint
+from motorworks.factory.errors import BadUsage, CannotFingerprint
 from motorworks.factory.fingerprint import digest, plain
 from motorworks.factory.progress import Progress
 from motorworks.factory.store import check_name
@@ -71,9 +71,6 @@ class RecipeOptions:
             raise BadUsage(f"views is {self.views} and frames {self.frames}: at least one camera and one picture of it")
         if self.turn < 1:
             raise BadUsage(f"turn is {self.turn}: turns count from 1")
-        for path in self.clips:
-            if not path.exists():  # said before anything is made, not when ingest comes to it
-                raise BadInput(f"{path}: no such file or folder")
 
 
 Recipe = Callable[[RecipeOptions], "Step | tuple[Step, ...]"]

@@ -22,10 +22,9 @@ import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
-from torch.distributed.tensor import DTensor
 
 from motorworks.train.learner import Learner
-from motorworks.train.ranks import Ranks
+from motorworks.train.ranks import Ranks, local
 
 PROGRESS, ALIVE = "progress.json", "alive.json"
 ALIVE_EVERY_S = 1.0
@@ -199,12 +198,8 @@ def _staged(tensors: dict[str, Tensor], room: dict[str, Tensor]) -> dict[str, Te
     which takes some hundred times as long as one copy of all of them."""
     if tensors.keys() != room.keys():
         return DefaultStager(StagingOptions(*4 * [False])).stage(tensors)
-    torch._foreach_copy_([_own_part(room[name]) for name in tensors], [_own_part(value) for value in tensors.values()])
+    torch._foreach_copy_([local(room[name]) for name in tensors], [local(value) for value in tensors.values()])
     return room
-
-
-def _own_part(value: Tensor) -> Tensor:
-    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def _states(learner: Learner, known: dict[str, TensorStorageMetadata]) -> dict[str, tuple[torch.optim.Optimizer, Tensor, str, Tensor]]:

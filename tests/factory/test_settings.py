@@ -1,5 +1,7 @@
 """Settings that no stage could carry out are refused before anything is trained."""
 
+from functools import partial
+
 import pytest
 
 from motorworks.factory.stages.distil import DistilConfig
@@ -20,6 +22,6 @@ def test_steps_that_the_collector_would_refuse_hours_later(num_steps):
     asked = f"is {num_steps}, and must be a positive multiple of loop.stride, 4"
     with pytest.raises(ValueError, match=f"loop.num_steps {asked}"):
         loop(num_steps)
-    for config in (lambda **given: RlConfig(**given), lambda **given: DistilConfig(**given, warm_start=FIT)):
+    for config in (RlConfig, partial(DistilConfig, warm_start=FIT)):
         with pytest.raises(ValueError, match=f"reward.num_steps {asked}"):
             config(loop=loop(32), reward=RewardConfig(num_steps=num_steps))
