@@ -5,24 +5,24 @@ changed, so a label never shares a table with anything large). All of it can be 
 every table and the packs of that moment: whoever opens it later reads the same.
 """
 
+import importlib
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from motorworks.clips.pack import read_rows
-from motorworks.clips.place import whole_file
+from motorworks.clips.place import whole_file, whole_folder
 from motorworks.clips.record import ClipRow
 from motorworks.clips.store import PACKS, ClipStore
 
 TABLES, PINS, CLIPS = "tables", "pins", "clips"
 _FLAT = ("recording_id", "source", "body", "licence", "start_us", "num_steps", "motion_kind", "instruction_kind", "num_thoughts")
 _NUMBERS = ("mean_speed_mps", "max_speed_mps", "min_accel_mps2", "max_lateral_accel_mps2", "distance_m", "turn_rad")
-_BATCH, _ATTEMPTS, _PAUSE_S = 65_536, 6, 0.1
-Value = TypeVar("Value")
+_BATCH = 65_536
 
 
 class CatalogueBroken(ValueError):
@@ -30,11 +30,13 @@ class CatalogueBroken(ValueError):
 
 
 class Catalogue:
-    """The tables of one local store. Several processes may write at once: every write is one commit, tried again where another came first."""
+    """The tables of one local store. Several processes may write at once: they take turns by a lock, which the system lets go of if one dies.
+
+    Lance's own commits would not do: of two first writes the later replaces the earlier, and of two merges both put in what is new to both."""
 
     def __init__(self, root: Path, *, versions: Mapping[str, int] | None = None):
-        _lance()
         self.root, self._versions = root, versions
+        self._lock = _library("filelock").FileLock(root / TABLES / ".lock")
 
     @staticmethod
     def at(root: Path, pin: str) -> "Catalogue":
@@ -60,7 +62,7 @@ class Catalogue:
         if name not in self.tables:
             raise CatalogueBroken(f"{self.root} has no table {name!r}: there is {', '.join(self.tables) or 'none; sync() first'}")
         try:
-            return _lance().dataset(str(path), version=self._versions[name] if self._versions is not None else None)
+            return _library("lance").dataset(str(path), version=self._versions[name] if self._versions is not None else None)
         except (OSError, ValueError) as error:
             raise CatalogueBroken(
                 f"{path} cannot be read ({error}): remove it; sync() makes `clips` again, and whoever put the others can"
@@ -70,30 +72,43 @@ class Catalogue:
         """Takes in the packs that are not known yet, in one commit; returns how many clips are new. Safe to run twice at once."""
         import pyarrow
 
-        self._writable()
-        known = set() if CLIPS not in self.tables else set(self.table(CLIPS).to_table(columns=["pack"])["pack"].unique().to_pylist())
-        store = ClipStore(self.root)
-        new = [pack for pack in store.packs if pack not in known]
-        if not new:
-            return 0
-        schema = clip_schema()
-        rows = _once({**_flat(row), "pack": pack} for pack in new for row in read_rows(store.place, f"{PACKS}/{pack}"))
-        batches = (pyarrow.RecordBatch.from_pylist(part, schema) for part in iter(lambda: list(islice(rows, _BATCH)), []))
-        return self.insert(pyarrow.RecordBatchReader.from_batches(schema, batches))
+        with self._writing():
+            known = set() if CLIPS not in self.tables else set(self.table(CLIPS).to_table(columns=["pack"])["pack"].unique().to_pylist())
+            store = ClipStore(self.root)
+            new = [pack for pack in store.packs if pack not in known]
+            if not new:
+                return 0
+            schema = clip_schema()
+            rows = _once({**_flat(row), "pack": pack} for pack in new for row in read_rows(store.place, f"{PACKS}/{pack}"))
+            batches = (pyarrow.RecordBatch.from_pylist(part, schema) for part in iter(lambda: list(islice(rows, _BATCH)), []))
+            return self.insert(pyarrow.RecordBatchReader.from_batches(schema, batches))
+
+    def insert(self, rows: Any) -> int:
+        """Rows of `clips` (a reader of `clip_schema`) whose clip_id is not there yet; returns how many."""
+        with self._writing():
+            if CLIPS in self.tables:
+                done = self.table(CLIPS).merge_insert("clip_id").when_not_matched_insert_all().execute(rows)
+                return int(done["num_inserted_rows"])
+            with whole_folder(self._path(CLIPS)) as folder:
+                dataset = _library("lance").write_dataset(rows, str(folder))
+                dataset.create_scalar_index("clip_id", "BTREE")
+                return int(dataset.count_rows())
 
     def put(self, name: str, table: Any) -> int:
         """Makes or replaces a table of facts about clips (a pyarrow table or reader with a column clip_id); returns its version.
         Earlier versions stay for whoever pinned them."""
-        self._writable()
         if name == CLIPS or not name.isidentifier():
             raise ValueError(f"table {name!r}: a name of letters, digits and underscores, other than {CLIPS}")
         if "clip_id" not in table.schema.names:
             raise ValueError(f"table {name!r} has no column clip_id, but {', '.join(table.schema.names)}")
         if "binary" not in str(kind := table.schema.field("clip_id").type):  # a join with `clips` would find nothing
             raise ValueError(f"table {name!r}: clip_id is {kind}, not the 16 bytes that `clips` has (bytes.fromhex of an id)")
-        (self.root / TABLES).mkdir(parents=True, exist_ok=True)
-        dataset = _again(lambda: _lance().write_dataset(table, str(self._path(name)), mode="overwrite"))
-        return int(dataset.version)
+        write = _library("lance").write_dataset
+        with self._writing():
+            if name in self.tables:
+                return int(write(table, str(self._path(name)), mode="overwrite").version)
+            with whole_folder(self._path(name)) as folder:
+                return int(write(table, str(folder)).version)
 
     def query(self, sql: str) -> Any:
         """Any SQL over the tables by their names (DuckDB); a pyarrow table."""
@@ -109,56 +124,37 @@ class Catalogue:
 
     def compact(self, *, keep: timedelta = timedelta(days=7)) -> None:
         """Joins small fragments and lets go of versions that are older than `keep` and not pinned. Packs are not touched."""
-        self._writable()
-        for name in self.tables:
-            _again(lambda name=name: self.table(name).optimize.compact_files())  # type: ignore[misc]
-            self.table(name).cleanup_old_versions(older_than=keep, error_if_tagged_old_versions=False)
+        with self._writing():
+            for name in self.tables:
+                self.table(name).optimize.compact_files()
+                self.table(name).cleanup_old_versions(older_than=keep, error_if_tagged_old_versions=False)
 
     def pin(self, name: str, *, manifest: str | None = None) -> Path:
         """Names this moment: packs, versions of all tables, the digest of a manifest. A pin is never changed."""
-        self._writable()
         path = self.root / PINS / f"{name}.json"
-        if path.exists():
-            raise FileExistsError(f"{path} is there already: a pin is never changed, take another name")
-        versions = {}
-        for table in self.tables:
-            dataset = self.table(table)
-            _again(lambda dataset=dataset: dataset.tags.create(name, dataset.version))  # type: ignore[misc]  # keeps it from being cleaned up
-            versions[table] = int(dataset.version)
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps({"packs": ClipStore(self.root).packs, "tables": versions, "manifest": manifest}, indent=1))
+        with self._writing():
+            if path.exists():
+                raise FileExistsError(f"{path} is there already: a pin is never changed, take another name")
+            versions = {}
+            for table in self.tables:
+                dataset = self.table(table)
+                tag = dataset.tags.update if name in dataset.tags.list() else dataset.tags.create  # there is one if a pin was cut short
+                tag(name, dataset.version)  # keeps it from being cleaned up
+                versions[table] = int(dataset.version)
+            with whole_file(path) as temporary:
+                temporary.write_text(json.dumps({"packs": ClipStore(self.root).packs, "tables": versions, "manifest": manifest}, indent=1))
         return path
-
-    def insert(self, rows: Any) -> int:
-        """Rows of `clips` (a reader of `clip_schema`) whose clip_id is not there yet; returns how many.
-
-        The first table is written as a whole; if two writers begin at once, one of them merges."""
-        lance, path = _lance(), self._path(CLIPS)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            try:
-                dataset = lance.write_dataset(rows, str(path), mode="create")
-                dataset.create_scalar_index("clip_id", "BTREE")
-                return int(dataset.count_rows())
-            except OSError as error:
-                if "already exists" not in str(error):
-                    raise
-                return self.sync()
-        try:
-            done = lance.dataset(str(path)).merge_insert("clip_id").when_not_matched_insert_all().execute(rows)
-        except OSError as error:
-            if not _is_conflict(error):
-                raise
-            time.sleep(_PAUSE_S)
-            return self.sync()
-        return int(done["num_inserted_rows"])
 
     def _path(self, name: str) -> Path:
         return self.root / TABLES / f"{name}.lance"
 
-    def _writable(self) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Alone, as long as it takes."""
         if self._versions is not None:
             raise CatalogueBroken(f"{self.root} was opened at a pin, which is for reading: open it without")
+        with self._lock:
+            yield
 
 
 def read_pin(root: Path, name: str) -> dict[str, Any]:
@@ -205,25 +201,8 @@ def _once(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _again(write: Callable[[], Value]) -> Value:
-    """A commit that came second is tried again, later and later."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return write()
-        except OSError as error:
-            if attempt + 1 == _ATTEMPTS or not _is_conflict(error):
-                raise
-            time.sleep(_PAUSE_S * 2**attempt)
-    raise AssertionError("unreachable")
-
-
-def _is_conflict(error: OSError) -> bool:
-    return "conflict" in str(error).lower() or "retryable" in str(error).lower()
-
-
-def _lance() -> Any:
+def _library(name: str) -> Any:
     try:
-        import lance
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("tables over clips need Lance: pip install 'motorworks[data]'", name="lance") from error
-    return lance
+        raise ModuleNotFoundError(f"tables over clips need {name}: pip install 'motorworks[data]'", name=name) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from motorworks.clips.catalogue import TABLES, Catalogue, CatalogueBroken
+from motorworks.clips.catalogue import TABLES, Catalogue, CatalogueBroken, clip_schema
 from motorworks.clips.store import PACKS, ClipStore, write_clips
 from motorworks.datatypes.clip import Clip
 
@@ -71,6 +71,7 @@ def test_a_pin_is_read_as_it_was(root: Path, make_clip: MakeClip) -> None:
     catalogue = Catalogue(root)
     catalogue.sync()
     catalogue.put("label", _labels(catalogue, "good"))
+    catalogue.table("label").tags.create("turn1", 1)  # a pin was cut short here
     catalogue.pin("turn1", manifest="abc")
     write_clips(root, [make_clip(50, 9, recording_id="r9")])
     catalogue.sync()
@@ -109,13 +110,19 @@ def test_what_is_missing_is_named(root: Path) -> None:
         Catalogue.at(root, "turn1")
 
 
-def test_two_processes_at_once_take_every_clip_once(root: Path) -> None:
+def test_processes_at_once_take_every_clip_once(tmp_path: Path) -> None:
+    """Each has some clips that the next has too; at first there is no table, then one that knows none of them."""
     context = multiprocessing.get_context("spawn")  # Lance does not survive a fork
-    with context.Pool(2) as pool:
-        found = pool.map(_sync, [root] * 4)
-    assert sum(found) >= 5
-    assert Catalogue(root).query("select count(*) as num, count(distinct clip_id) as ids from clips").to_pylist() == [{"num": 5, "ids": 5}]
+    with context.Pool(4) as pool:
+        for first in (0, 1000):
+            found = pool.map(_insert, [(tmp_path, range(start, start + 20)) for start in range(first, first + 40, 10)], chunksize=1)
+            assert sum(found) == 50
+    asked = "select count(*) as num, count(distinct clip_id) as ids from clips"
+    assert Catalogue(tmp_path).query(asked).to_pylist() == [{"num": 100, "ids": 100}]
 
 
-def _sync(root: Path) -> int:
-    return Catalogue(root).sync()
+def _insert(task: tuple[Path, range]) -> int:
+    root, ids = task
+    empty = dict.fromkeys(clip_schema().names)
+    rows = arrow.Table.from_pylist([{**empty, "clip_id": number.to_bytes(16, "big"), "pack": str(ids)} for number in ids], clip_schema())
+    return Catalogue(root).insert(rows.to_reader())
