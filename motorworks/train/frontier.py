@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from motorworks.geometry.array import Array
-from motorworks.train.scaling_law import MAX_EXPONENT, NUM_UNKNOWN, CannotFit, Fit, Interval, Law, fit_law
+from motorworks.train.scaling_law import MAX_EXPONENT, NUM_UNKNOWN, CannotFit, Fit, Interval, Law, Runs, fit_law
 
 LEAST_RUNS, LEAST_SIZES, LEAST_AMOUNTS = 12, 4, 3
 MOST_BEYOND = 4.0  # times the largest of the grid
@@ -78,6 +78,9 @@ def doubts(fit: Fit, *, params: float, samples: float) -> list[str]:
     for name, missed in back_test(fit).items():
         if abs(missed) > MOST_MISSED_FRAC:
             found.append(f"fitted without the most {name}, the law is {100 * missed:+.1f} % off those runs: loss does not follow it that far")
+    moved = leaning(fit, params=params, samples=samples)
+    if abs(moved) > MOST_MISSED_FRAC:
+        found.append(f"without the runs of the least samples the forecast moves by {100 * moved:+.1f} %: loss follows another law there")
     for name, wanted, largest in (("parameters", params, runs.params.max()), ("samples", samples, runs.samples.max())):
         if wanted > MOST_BEYOND * largest:
             found.append(f"the forecast is for {wanted / largest:.1f} times the most {name} of the grid, more than {MOST_BEYOND:.0f}")
@@ -98,6 +101,25 @@ def back_test(fit: Fit) -> dict[str, float]:
         told = others.loss(fit.runs.params[~known], fit.runs.samples[~known])
         found["parameters" if name == "params" else name] = float(np.mean(told / fit.runs.loss[~known]) - 1)
     return found
+
+
+def leaning(fit: Fit, *, params: float, samples: float) -> float:
+    """By how much of itself the forecast falls or rises when the runs of the least samples are left out: below some amount of data loss has
+    not begun to follow a power (the small data region of Hestness et al. 2017, arXiv 1712.00409). 0 where the others are too few."""
+    try:
+        others = fit_law(fit.runs.where(fit.runs.samples > fit.runs.samples.min()), num_resamples=0).law
+    except CannotFit:
+        return 0.0
+    return float(others.loss(params, samples) / fit.law.loss(params, samples)) - 1
+
+
+def seed_scatter(runs: Runs) -> float | None:
+    """Spread of log loss between runs of one size and amount, their mean unknown; None where no two are alike."""
+    cell = np.unique(np.stack([runs.params, runs.samples]), axis=1, return_inverse=True)[1].ravel()
+    num, log_loss = np.bincount(cell), np.log(runs.loss)
+    free = len(runs) - len(num)
+    off = log_loss - (np.bincount(cell, log_loss) / num)[cell]
+    return float(np.sqrt(np.square(off).sum() / free)) if free else None
 
 
 def _trends(fit: Fit) -> list[tuple[str, float]]:

@@ -15,7 +15,15 @@ from motorworks.train.samples import samples_from_arrays
 from recipes.scaling import SCALING, law
 
 TOY = replace(
-    SCALING, widths=(16, 24, 32), largest_width=40, data_fracs=(0.25, 0.5, 0.75), num_samples=640, passes=1, num_scenarios=2, num_resamples=20
+    SCALING,
+    widths=(16, 24, 32),
+    largest_width=40,
+    data_fracs=(0.25, 0.5, 0.75),
+    num_seeds=2,
+    num_samples=640,
+    passes=1,
+    num_scenarios=2,
+    num_resamples=20,
 )
 
 

@@ -49,7 +49,9 @@ def _headline(forecast: Facts, check: Facts | None) -> Section:
     told, largest, against = forecast["loss"], forecast["largest"], forecast["doubts"]
     band = f"95 % between {told['low']:.4f} and {told['high']:.4f}"
     items = [("Forecast", f"{told['value']:.4f}", f"{band}, written before the run", "")]
-    trusted = (not against, "nothing speaks against the fit", "; ".join(against) or f"residuals {100 * forecast['residual_spread_frac']:.2f} %")
+    spread, seeds = forecast["residual_spread_frac"], forecast["seed_spread_frac"]
+    scatter = f"runs scatter by {100 * spread:.2f} % about the law" + (f", by {100 * seeds:.2f} % between seeds" if seeds is not None else "")
+    trusted = (not against, "nothing speaks against the fit", "; ".join([*against, scatter]))
     held: list[tuple[bool | None, str, str]] = [
         (None, "forecast within 3 % of the loss", "not run yet"),
         (None, "measured within the interval", ""),
@@ -66,7 +68,12 @@ def _headline(forecast: Facts, check: Facts | None) -> Section:
         items = [
             ("Error of the forecast", f"{100 * error:+.1f} %", "of the measured loss", "good" if abs(error) < WANTED_ERROR_FRAC else "bad"),
             *items,
-            ("Measured", f"{last['loss']:.4f}", f"held-out recordings: {last['loss_low']:.4f} to {last['loss_high']:.4f}", "accent"),
+            (
+                "Measured",
+                f"{last['loss']:.4f}",
+                f"held-out recordings: {last['loss_low']:.4f} to {last['loss_high']:.4f}; {_each(last['losses'])}",
+                "accent",
+            ),
         ]
         held[:2] = [
             (abs(error) < WANTED_ERROR_FRAC, "forecast within 3 % of the loss", f"{100 * error:+.2f} %"),
@@ -76,9 +83,13 @@ def _headline(forecast: Facts, check: Facts | None) -> Section:
         lead = f"Forecast {told['value']:.3f}, measured {last['loss']:.3f}: {100 * error:+.1f} % off" + (
             ", and not to be trusted." if against else "."
         )
-    items.append(("The largest run", short(largest["params"]), f"parameters, {largest['num_samples']:,} samples; {largest['name']}", ""))
+    items.append(("The largest run", short(largest["params"]), f"parameters, {largest['num_samples']:,} samples; {largest['width']} wide", ""))
     blocks = (tiles(items), marks(held), dot_whisker(plots, title="held-out loss of the largest run"))
     return Section(anchor="headline", title="What came out", lead=lead, blocks=blocks)
+
+
+def _each(losses: list[float]) -> str:
+    return "one seed" if len(losses) == 1 else f"mean of {len(losses)} seeds: {', '.join(f'{loss:.4f}' for loss in losses)}"
 
 
 def _law(forecast: Facts, curves: Facts, measured: Facts | None) -> Section:

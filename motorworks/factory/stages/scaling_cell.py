@@ -1,5 +1,5 @@
-"""Runs of a scaling grid: each a real training from nothing, judged on recordings that none of them saw. The largest run is this stage too,
-with the forecast about it as an input: it cannot be made before there is one."""
+"""Runs of a scaling grid: each a real training from nothing, judged on recordings that none of them saw. The largest is this stage too, with
+the forecast about it as an input: it cannot be made before there is one."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from motorworks.factory.step import Output
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingCellConfig:
-    """Every width with every share of `most_samples` (or of all there are, where there are fewer), in whole recordings."""
+    """Every width with every share of `most_samples` (or of all there are, where there are fewer), in whole recordings, with every seed."""
 
     widths: tuple[int, ...]  # models.scaled
     data_fracs: tuple[float, ...]
@@ -24,12 +24,15 @@ class ScalingCellConfig:
     device: str = "cpu"
     threads: int = 1  # of one run; runs are items, so several go on at once with several workers
     seed: int = 0
+    num_seeds: int = 1  # of `seed` and those after it: runs that differ in nothing else
 
     def __post_init__(self) -> None:
         if not self.widths or not self.data_fracs or min(self.data_fracs) <= 0 or max(self.data_fracs) > 1:
             raise ValueError(f"give widths, and data_fracs in (0, 1]: {self}")
-        if min(self.most_samples, self.threads) < 1 or not 1 <= self.passes <= 4:
-            raise ValueError(f"most_samples and threads must be positive and passes 1 to 4 (more are no longer as good as new samples): {self}")
+        if min(self.most_samples, self.threads, self.num_seeds) < 1 or not 1 <= self.passes <= 4:
+            raise ValueError(
+                f"most_samples, threads and num_seeds must be positive and passes 1 to 4 (more are no longer as good as new samples): {self}"
+            )
 
 
 def run(config: ScalingCellConfig, inputs: Inputs, out: Output) -> None:
@@ -51,11 +54,12 @@ def run(config: ScalingCellConfig, inputs: Inputs, out: Output) -> None:
     wanted = round(max(config.data_fracs) * config.most_samples)
     if max(row["num_samples"] for row in rows) < 0.9 * wanted:
         out.thin(f"{wanted} samples were wanted and there are fewer: all amounts shrank in proportion. Give more clips.")
-    out.thin("One run each: the scatter between seeds is seen only as scatter about the law.")
+    if config.num_seeds == 1:
+        out.thin("One run each: the scatter between seeds is seen only as scatter about the law.")
 
 
 def planned_runs(config: ScalingCellConfig, samples: Path) -> list[dict[str, Any]]:
-    """Width and distinct samples of every run, and its name."""
+    """Width, distinct samples and seed of every run, and its name."""
     from motorworks.train.nested import first_recordings
 
     ends = json.loads((samples / "ends.json").read_text())["train"]
@@ -63,19 +67,21 @@ def planned_runs(config: ScalingCellConfig, samples: Path) -> list[dict[str, Any
     amounts = [first_recordings(ends, round(frac * most)) for frac in config.data_fracs]
     if len(set(amounts)) < len(amounts):
         raise BadInput(f"{samples} holds {ends[-1]} samples of {len(ends)} recordings: too few recordings for {len(amounts)} different amounts")
-    return [{"name": f"w{width}-d{num}", "width": width, "num_samples": num} for width in config.widths for num in amounts]
+    cells = [(width, num, config.seed + more) for width in config.widths for num in amounts for more in range(config.num_seeds)]
+    return [{"name": f"w{width}-d{num}-s{seed}", "width": width, "num_samples": num, "seed": seed} for width, num, seed in cells]
 
 
 def _check_forecast(config: ScalingCellConfig, inputs: Inputs) -> None:
     for forecast in inputs.many("forecast"):
         told = json.loads((forecast.path / "forecast.json").read_text())["largest"]
-        [planned] = planned_runs(config, inputs.one("samples").path)
-        if any(told[name] != planned[name] for name in planned):
-            raise BadInput(f"{forecast} is about {told['name']}, this run is {planned['name']}: give both steps the same width and samples")
+        for planned in planned_runs(config, inputs.one("samples").path):
+            if any(told[name] != planned[name] for name in ("width", "num_samples")):
+                about = f"{told['width']} wide on {told['num_samples']} samples"
+                raise BadInput(f"{forecast} is about a run {about}, this one is {planned['name']}: give both steps the same width and samples")
 
 
 def _bits(config: ScalingCellConfig) -> dict[str, int]:
-    return {"passes": config.passes, "threads": config.threads, "seed": config.seed}
+    return {"passes": config.passes, "threads": config.threads}
 
 
 def _train(config: ScalingCellConfig, folder: Path, keys: dict[str, dict[str, Any]], key: str, out: Path) -> None:
@@ -91,7 +97,7 @@ def _train(config: ScalingCellConfig, folder: Path, keys: dict[str, dict[str, An
     train, held_out = (load_samples(folder / f"{part}.npz") for part in ("train", "held_out"))
     ends = np.array(json.loads((folder / "ends.json").read_text())["held_out"])
     train = train.select(np.arange(planned["num_samples"]))
-    done = train_run(planned["width"], train, held_out, ends, device=config.device, **_bits(config))
+    done = train_run(planned["width"], train, held_out, ends, device=config.device, seed=planned["seed"], **_bits(config))
     save(out / "model.safetensors", done.model)
     (out / "cell.json").write_text(json.dumps(planned | done.facts, indent=1))
     (out / "curves.json").write_text(json.dumps(curve_rows(done.fitted.curves)))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from statistics import fmean
 
 from motorworks.factory.artifact import Artifact, Inputs
 from motorworks.factory.errors import BadInput
@@ -18,17 +19,18 @@ class ScalingCheckConfig:
 
 
 def run(config: ScalingCheckConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves check.json: the error of the forecast, and the exponents of all runs."""
+    """Leaves check.json: the error of the forecast against the mean loss of the seeds, and the exponents of all runs."""
     grid, largest, forecast = (inputs.one(role) for role in ("grid", "largest", "forecast"))
     told = json.loads((forecast.path / "forecast.json").read_text())
     _check_order(grid, forecast, largest)
     rows = json.loads((grid.path / "cells.json").read_text())
-    [last] = json.loads((largest.path / "cells.json").read_text())
-    fit, _ = fit_of_rows([*rows, last], num_resamples=config.num_resamples, seed=config.seed)
+    seeds = json.loads((largest.path / "cells.json").read_text())
+    fit, _ = fit_of_rows([*rows, *seeds], num_resamples=config.num_resamples, seed=config.seed)
     exponents = {"alpha": fit.interval(lambda law: law.params_exponent), "beta": fit.interval(lambda law: law.samples_exponent)}
+    last = seeds[0] | {name: fmean(row[name] for row in seeds) for name in ("loss", "loss_low", "loss_high")}
     error = told["loss"]["value"] / last["loss"] - 1
     check = {
-        "largest": last,
+        "largest": last | {"losses": [row["loss"] for row in seeds]},
         "forecast": told["loss"],
         "error_frac": error,
         "within_interval": told["loss"]["low"] <= last["loss"] <= told["loss"]["high"],
@@ -37,7 +39,8 @@ def run(config: ScalingCheckConfig, inputs: Inputs, out: Output) -> None:
     (out.path / "check.json").write_text(json.dumps(check, indent=1))
     out.record(forecast_error_frac=error, measured_loss=last["loss"], forecast_loss=told["loss"]["value"], within_interval=check["within_interval"])
     out.say(f"measured {last['loss']:.4f}, forecast {told['loss']['value']:.4f}: {100 * error:+.1f} %")
-    out.thin("One largest run with one seed: its own scatter is part of the error of the forecast.")
+    if len(seeds) == 1:
+        out.thin("One largest run with one seed: its own scatter is part of the error of the forecast.")
 
 
 def _check_order(grid: Artifact, forecast: Artifact, largest: Artifact) -> None:

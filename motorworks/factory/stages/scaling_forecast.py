@@ -23,12 +23,12 @@ class ScalingForecastConfig:
 
 def run(config: ScalingForecastConfig, inputs: Inputs, out: Output) -> None:
     """Leaves forecast.json: the largest run and its loss to come, the law, exponents with intervals, and doubts; and curves.json to draw."""
-    from motorworks.train.frontier import back_test, doubts, params_share, samples_share
+    from motorworks.train.frontier import back_test, doubts, params_share, samples_share, seed_scatter
     from motorworks.train.scaling_run import size_of
 
     grid = inputs.one("grid")
-    [planned] = planned_runs(config.largest, inputs.one("samples").path)
-    largest = planned | size_of(planned["width"])
+    planned = planned_runs(config.largest, inputs.one("samples").path)[0]
+    largest = {name: planned[name] for name in ("width", "num_samples")} | size_of(planned["width"])
     rows = json.loads((grid.path / "cells.json").read_text())
     fit, cost = fit_of_rows(rows, num_resamples=config.num_resamples, seed=config.seed)
     told = fit.forecast(largest["params"], largest["num_samples"], seed=config.seed)
@@ -49,12 +49,14 @@ def run(config: ScalingForecastConfig, inputs: Inputs, out: Output) -> None:
         "doubts": against,
         "back_test": back_test(fit),
         "residual_spread_frac": float(fit.residuals.std()),
+        "seed_spread_frac": seed_scatter(fit.runs),
         "cells": [row | {"fitted_loss": float(fit.law.loss(row["params"], row["num_samples"]))} for row in rows],
     }
     (out.path / "forecast.json").write_text(json.dumps(forecast, indent=1))
     (out.path / "curves.json").write_text(json.dumps(_curves(fit, cost, rows, largest)))
     out.record(forecast_loss=told.value, forecast_low=told.low, forecast_high=told.high, num_runs=len(rows), num_doubts=len(against))
-    out.say(f"{largest['name']} will have a held-out loss of {told.value:.4f} [{told.low:.4f}, {told.high:.4f}]")
+    said = f"{told.value:.4f} [{told.low:.4f}, {told.high:.4f}]"
+    out.say(f"width {largest['width']} on {largest['num_samples']} samples will have a held-out loss of {said}")
     for doubt in against:
         out.thin(f"Not to be trusted: {doubt}.")
 

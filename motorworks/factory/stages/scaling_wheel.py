@@ -38,7 +38,8 @@ def run(config: ScalingWheelConfig, inputs: Inputs, out: Output) -> None:
     from motorworks.train.frontier import failure_exponent
 
     grid, largest = (json.loads((inputs.one(role).path / "cells.json").read_text()) for role in ("grid", "largest"))
-    drivers = {row["name"]: (inputs.one(role), row["flops"]) for role, rows in (("grid", diagonal(grid)), ("largest", largest)) for row in rows}
+    driven = (("grid", diagonal(grid)), ("largest", largest[:1]))
+    drivers = {row["name"]: (inputs.one(role), row["flops"]) for role, rows in driven for row in rows}
     files = {name: artifact.path / "cells" / name / "model.safetensors" for name, (artifact, _) in drivers.items()}
     made_from = {name: artifact.digest for name, (artifact, _) in drivers.items()} | dict.fromkeys(PROBES, "code")
     keys = {digest({"driver": name, "made_from": of})[:32]: name for name, of in made_from.items()}
@@ -56,11 +57,12 @@ def run(config: ScalingWheelConfig, inputs: Inputs, out: Output) -> None:
 
 
 def diagonal(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A run a size, with more samples the larger it is."""
+    """A run a size, of the first seed, with more samples the larger it is."""
     widths, amounts = (sorted({row[name] for row in rows}) for name in ("width", "num_samples"))
     step = (len(amounts) - 1) / max(1, len(widths) - 1)
     wanted = {width: amounts[round(place * step)] for place, width in enumerate(widths)}
-    return sorted((row for row in rows if row["num_samples"] == wanted[row["width"]]), key=lambda row: row["flops"])
+    first = min(row["seed"] for row in rows)
+    return sorted((row for row in rows if row["num_samples"] == wanted[row["width"]] and row["seed"] == first), key=lambda row: row["flops"])
 
 
 def _drive(config: ScalingWheelConfig, keys: dict[str, str], files: dict[str, Path], key: str, folder: Path) -> None:
