@@ -36,13 +36,15 @@ def ablations(options: RecipeOptions) -> tuple[Step, ...]:
 
 
 def heads(options: RecipeOptions) -> Step:
-    """Proposals, tokens, flow, and flow beside tokens."""
+    """Proposals, one of them (plain L1 regression), tokens, flow, flow beside tokens, and all three."""
     shape = family(MEMBER)
     shapes = {
         "proposals": shape,
+        "l1": replace(shape, num_proposals=1),
         "tokens": replace(shape, action_head="tokens"),
         "flow": replace(shape, action_head="flow", flow_insulated=False),  # alone, so its gradient must teach the backbone
         "flow_and_tokens": replace(shape, action_head="flow", extra_heads=("tokens",)),
+        "all_three": replace(shape, action_head="flow", extra_heads=("tokens", "proposals")),
     }
     arms = {name: _train(options, "heads", name, of) for name, of in shapes.items()}
     return _judge("heads", "Action heads", "Which head drives best after the same steps?", arms)

@@ -108,6 +108,12 @@ class ModelConfig:
         return self.height_px // self.patch, self.width_px // self.patch
 
     @property
+    def num_patches(self) -> int:
+        """Features that the resampler reads of a picture: those of the stem, or of a tower."""
+        rows, columns = self.grid if self.eye == "own" else self.eye_patches
+        return rows * columns
+
+    @property
     def stem_widths(self) -> list[int]:
         """Channels of the stem from 2x2 RGB pixels to the ViT's width, doubling; a patch of 16 takes three steps."""
         steps = self.patch.bit_length() - 2

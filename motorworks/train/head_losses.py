@@ -14,6 +14,7 @@ from motorworks.models.driving_model import ModelOutput, best_proposal
 from motorworks.tokens.text import PAD_ID
 from motorworks.train.batch import Batch
 from motorworks.train.losses import ActionLoss, Loss, Parts
+from motorworks.train.ranks import ALONE, WholeBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +23,8 @@ class ProposalLoss:
 
     reasoned: bool = False
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
-        loss, parts = _plan_loss(_answer(output, "proposals", self.reasoned), output, batch, reasoned=self.reasoned)
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
+        loss, parts = _plan_loss(_answer(output, "proposals", self.reasoned), output, batch, whole, reasoned=self.reasoned)
         return loss, {f"proposals_{name}": value for name, value in parts.items()}
 
 
@@ -36,7 +37,7 @@ class TokenLoss:
     blur_bins: float = 1.0
     floor_frac: float = 0.2
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
         answer = _answer(output, "tokens", self.reasoned)
         if answer.token_logits is None or answer.tokens is None or answer.token_valid is None:
             raise ValueError("the token loss needs controls_valid in the model's input")
@@ -46,10 +47,10 @@ class TokenLoss:
         early = torch.linspace(1.0, self.floor_frac, logits.shape[1], device=logits.device)
         weight = answer.token_valid * early
         each = -(target * logits.log_softmax(-1)).sum(-1)
-        loss = (each * weight).sum() / weight.sum().clamp(min=1e-6)
+        loss = (each * weight).sum() / whole.total(weight.sum()).clamp(min=1e-6)
         hit = ((logits.argmax(-1) - answer.tokens).abs() <= 1) & answer.token_valid
         name = "reasoned_tokens" if self.reasoned else "tokens"
-        return loss, {name: loss.detach(), f"{name}_hit_frac": hit.sum() / answer.token_valid.sum().clamp(min=1)}
+        return loss, {name: loss.detach(), f"{name}_hit_frac": hit.sum() / whole.total(answer.token_valid.sum()).clamp(min=1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class FlowLoss:
     reasoned: bool = False
     floor_frac: float = 0.2
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
         answer = _answer(output, "flow", self.reasoned)
         if answer.velocity_error is None:
             raise ValueError("the flow loss needs controls_valid in the model's input")
@@ -68,8 +69,8 @@ class FlowLoss:
         early = torch.linspace(1.0, self.floor_frac, num, device=answer.velocity_error.device)
         counted = batch.controls_valid.any(dim=1).float()
         flow = (answer.velocity_error * early).sum(1) / early.sum()
-        flow = (flow * counted).sum() / counted.sum().clamp(min=1)
-        score, parts = _plan_loss(answer, output, batch, reasoned=self.reasoned)
+        flow = (flow * counted).sum() / whole.total(counted.sum()).clamp(min=1)
+        score, parts = _plan_loss(answer, output, batch, whole, reasoned=self.reasoned)
         return flow + score, {"reasoned_flow" if self.reasoned else "flow": flow.detach(), **{f"flow_{name}": value for name, value in parts.items()}}
 
 
@@ -79,14 +80,14 @@ class LatentLoss:
 
     of: tuple[Loss, ...]  # losses of reasoned plans
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
         if not output.latent_answers:
             raise ValueError("the latent loss needs a model with latent_thoughts above 0, and thought_ids in its input")
         plan = next(iter(output.latent_answers.values()))  # of the head that drives
         output = replace(output, reasoned_controls=plan.controls, reasoned_logits=plan.logits, reasoned_answers=output.latent_answers)
         total, parts = torch.zeros((), device=batch.controls.device), {}
         for loss in self.of:
-            value, named = loss(output, batch)
+            value, named = loss(output, batch, whole)
             total, parts = total + value, parts | {name.replace("reasoned", "latent"): part for name, part in named.items()}
         return total, parts
 
@@ -95,7 +96,7 @@ class LatentLoss:
 class GateLoss:
     """Cross-entropy of the gate: did the plan after the (true) thought come nearer than the fast one? Only where a thought is known."""
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
         if output.gate is None or output.controls is None or output.reasoned_controls is None:
             raise ValueError("the gate loss needs a model with thought_gate, a head that plans in training (proposals, flow), and thought_ids")
         judged = next((answer.judged for answer in output.answers.values()), None)  # of the head that drives
@@ -108,8 +109,9 @@ class GateLoss:
         counted = (batch.thought_ids != PAD_ID).any(dim=1) & batch.controls_valid.any(dim=1)
         pays = (reasoned < fast).float()
         each = F.binary_cross_entropy_with_logits(gate.float(), pays, reduction="none")
-        loss = (each * counted).sum() / counted.sum().clamp(min=1)
-        return loss, {"gate": loss.detach(), "thinking_pays_frac": (pays * counted).sum() / counted.sum().clamp(min=1)}
+        num = whole.total(counted.sum()).clamp(min=1)
+        loss = (each * counted).sum() / num
+        return loss, {"gate": loss.detach(), "thinking_pays_frac": (pays * counted).sum() / num}
 
 
 def _chosen_error(controls: Tensor, logits: Tensor | None, batch: Batch) -> Float[Tensor, " b"]:
@@ -134,13 +136,13 @@ def _answer(output: ModelOutput, head: str, reasoned: bool) -> Answer:
     return answers[head]
 
 
-def _plan_loss(answer: Answer, output: ModelOutput, batch: Batch, *, reasoned: bool) -> tuple[Float[Tensor, ""], Parts]:
+def _plan_loss(answer: Answer, output: ModelOutput, batch: Batch, whole: WholeBatch, *, reasoned: bool) -> tuple[Float[Tensor, ""], Parts]:
     plan = (
         {"reasoned_controls": answer.controls, "reasoned_logits": answer.logits}
         if reasoned
         else {"controls": answer.controls, "logits": answer.logits}
     )
-    return ActionLoss(reasoned=reasoned)(replace(output, **plan), _only(batch, answer.judged))
+    return ActionLoss(reasoned=reasoned)(replace(output, **plan), _only(batch, answer.judged), whole)
 
 
 def _only(batch: Batch, judged: Bool[Tensor, " b"] | None) -> Batch:

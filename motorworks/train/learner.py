@@ -15,7 +15,7 @@ from motorworks.train.head_losses import GateLoss, LatentLoss, head_losses
 from motorworks.train.losses import LanguageLoss, Loss, RoadLoss, WorldLoss
 from motorworks.train.optim import learning_rate, optimisers
 from motorworks.train.parallel import clip_gradients, parallelise
-from motorworks.train.ranks import Ranks
+from motorworks.train.ranks import Ranks, WholeBatch
 from motorworks.train.start import fill
 
 
@@ -39,7 +39,7 @@ class Learner:
         if start is not None:
             fill(self._seeing, model, start, ranks, device)
         self.steppers = optimisers(model, lr=config.lr, weight_decay=config.weight_decay, muon=config.muon)
-        self._buffers: list[Tensor] = []
+        self._before: tuple[list[Tensor], list[Tensor]] = [], []
 
     def thinks(self, step: int) -> bool:
         """Whether the words of the thought are taught in this step."""
@@ -48,28 +48,24 @@ class Learner:
     def gradients(self, batch: Batch, step: int, clock: RunClock) -> dict[str, float]:
         """Leaves clipped gradients; the row of the curve. The weights stand still."""
         if self.config.faults.skips:
-            self._buffers = [value.clone() for value in self.model.buffers()]
+            self._before = [value.clone() for value in self.model.buffers()], _random_states(self.device)
         thought = self.thinks(step)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             output, ahead, _ = self._seeing(batch, thought=thought)
         batch = replace(batch, next_latents=ahead[:, 0], later_latents=ahead[:, 1:])
-        with clock.during("communication"):
-            output, batch = self.ranks.every_row(output, batch)
+        whole = WholeBatch(self.ranks, clock)
         total, parts = torch.zeros((), device=self.device), {}
         for weight, loss in self._thinking if thought else self._quick:
-            value, named = loss(output, batch)
+            value, named = loss(output, batch, whole)
             total, parts = total + weight * value, {**parts, **named}
         for stepper in self.steppers:
             stepper.zero_grad(set_to_none=True)
-        # FSDP takes the mean over data ranks of gradients that are each rank's share of one sum
+        # FSDP takes the mean over data ranks of gradients of what is each rank's share of one sum
         (total * self.ranks.num_data if self.ranks.num_data > 1 else total).backward()
         staged, group = (self.model.backbone.parameters(), self.ranks.pipe_group) if self.ranks.num_stages > 1 else ((), None)
         norm = clip_gradients(self.model.parameters(), self.config.grad_clip, staged=staged, pipe_group=group)
-        return {
-            "loss": float(total.detach()),
-            "grad_norm": float(norm),
-            **{name: float(value) for name, value in parts.items()},
-        }  # waits for the device
+        loss, *said = whole.total(torch.stack([total.detach(), *(value.float() for value in parts.values())])).tolist()  # waits for the device
+        return {"loss": loss, "grad_norm": float(norm), **dict(zip(parts, said, strict=True))}
 
     def update(self, step: int) -> float:
         """Takes the step; returns its rate."""
@@ -82,9 +78,17 @@ class Learner:
         return lr
 
     def forget(self) -> None:
-        """Leaves the step out: what the forward pass had moved, the running statistics of the eye, goes back."""
-        for value, before in zip(self.model.buffers(), self._buffers, strict=True):
+        """Leaves the step out: what the forward pass had moved, the running statistics of the eye and the random numbers, goes back."""
+        buffers, (on_cpu, *on_gpu) = self._before
+        for value, before in zip(self.model.buffers(), buffers, strict=True):
             value.copy_(before)
+        torch.set_rng_state(on_cpu)
+        for state in on_gpu:
+            torch.cuda.set_rng_state(state)
+
+
+def _random_states(device: str) -> list[Tensor]:
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if torch.device(device).type == "cuda" else [])]
 
 
 def thinks(weights: LossWeights) -> bool:

@@ -120,6 +120,7 @@ class _Run:
     ) -> None:
         self.learner, self.config, self.ranks, self.kept, self.clock, self.on_progress = learner, config, ranks, kept, clock, on_progress
         self.course, self.watch = Course(), FaultWatch(config.faults)
+        self._went_back_to: int | None = None  # the step of the snapshot that was last gone back to
 
     def resume(self) -> None:
         """Goes on from the last snapshot, if there is one."""
@@ -150,12 +151,13 @@ class _Run:
         self.clock.enter("compute")
         row = self.learner.gradients(batch, step, self.clock)
         wrong = self.watch.wrong(row, thought=thought)
-        if wrong:
-            if not self.config.faults.skips:
-                raise FloatingPointError(self._words(step, wrong))
+        if wrong and not self.config.faults.skips:
+            raise FloatingPointError(self._words(step, wrong))
+        if self.config.faults.skips and self._anywhere(wrong):
             self.learner.forget()
             self.clock.lose(before)
             self.course.left_out(drawn.cursor)
+            wrong = wrong or ["seen on another rank"]
             if self.ranks.rank == 0:
                 _say(f"training step {step}: a batch is left out: {', '.join(wrong)}")
             if self.course.num_bad_in_row >= self.config.faults.skips:
@@ -168,6 +170,11 @@ class _Run:
         if record and self.on_progress is not None:
             with self.clock.during("evaluation"):
                 self.on_progress(step + 1, self.course.curves[-1])
+
+    def _anywhere(self, wrong: list[str]) -> bool:
+        """Whether any rank has found something: those that see the same samples may differ by a rounding, and all must leave a batch out or none."""
+        with self.clock.during("communication"):
+            return self.ranks.most(int(bool(wrong))) > 0
 
     def _look_after(self, told_to_stop: bool) -> None:
         """Replicas compared, a snapshot where it is due, and the end where the system asks for it."""
@@ -183,6 +190,8 @@ class _Run:
         if what == STOP or (what == SNAPSHOT and not self.course.num_bad_in_row):
             with self.clock.during("checkpoint_stall"):
                 self.kept.take(self.learner, step, self._progress())
+                if self._went_back_to is not None and step > self._went_back_to:
+                    self._went_back_to = None
                 if what == STOP:
                     self.kept.finish()
         self.kept.live(self.clock.read())
@@ -198,16 +207,18 @@ class _Run:
         self.watch.load_state_dict(snapshot.progress["watch"])
 
     def _go_back(self, step: int, wrong: list[str]) -> None:
-        """To the last snapshot, and on with the batches behind the bad ones."""
+        """To the last snapshot, and on with the batches behind the bad ones; to the one before if that was tried: its weights may be at fault."""
         if self.kept is None or self.course.num_rollbacks >= self.config.faults.rollbacks:
             why = "there is no snapshot to go back to" if self.kept is None else f"it has gone back {self.course.num_rollbacks} times"
             raise FloatingPointError(f"{self._words(step, wrong)}; {self.course.num_bad_in_row} bad batches in a row, and {why}")
         with self.clock.during("checkpoint_stall"):
             self.kept.finish()
-            snapshot = self.kept.newest()
+            snapshot = self.kept.newest(before=self._went_back_to) or self.kept.newest()
             if snapshot is None:
                 raise FloatingPointError(f"{self._words(step, wrong)}; {self.course.num_bad_in_row} bad batches in a row before the first snapshot")
+            self.kept.drop_after(snapshot)
             self._restore(snapshot)
+        self._went_back_to = snapshot.progress["step"]
         assert self.course.cursor is not None
         self.course.went_back(snapshot.progress["course"], self.course.cursor)
         self.clock.lose(snapshot.progress["clock"])
@@ -231,7 +242,7 @@ def _digest(model: DrivingModel, config: FitConfig, source: Source) -> str:
 def _result(model: DrivingModel, config: FitConfig, course: Course, seconds: dict[str, float]) -> FitResult:
     world, member = config.losses.world > 0, model.config
     thinks_frac = len(range(0, config.steps, config.think_every)) / config.steps if thinks(config.losses) else 0.0
-    images = (member.num_frames * member.num_views + world) * member.grid[0] * member.grid[1]
+    images = (member.num_frames * member.num_views + world) * member.num_patches
     tokens = images + thinks_frac * member.num_full_tokens + (1 - thinks_frac) * member.num_plan_tokens
     flops = thinks_frac * train_flops(member, thought=True, world=world) + (1 - thinks_frac) * train_flops(member, thought=False, world=world)
     num_samples, wall_s = config.steps * config.batch_size, sum(seconds.values())

@@ -1,4 +1,6 @@
-"""Losses: what the model's output is held against. Each is a value with weights; `fit` adds them up."""
+"""Losses: what the model's output is held against. Each is a value with weights; `fit` adds them up.
+
+Where several ranks share a batch, each says its share of the loss of the whole: sums of its own samples over counts of all."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,14 +15,16 @@ from motorworks.models.driving_model import ModelOutput
 from motorworks.tokens.action import ACCEL_SCALE_MPS2
 from motorworks.tokens.text import PAD_ID
 from motorworks.train.batch import Batch
+from motorworks.train.ranks import ALONE, WholeBatch
 
 Parts = dict[str, Tensor]
 
 
 class Loss(Protocol):
-    """A scalar with a gradient, and named detached parts for the curves."""
+    """A scalar with a gradient, and named detached parts for the curves. Of `whole` a rank learns what it must know of the samples of others; the
+    shares of all of them add up."""
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]: ...
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class ActionLoss:
     expected_weight: float = 1.0  # of the error expected under the scores: what choosing wrongly costs
     loser_frac: float = 0.02  # a proposal that never wins would never learn
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
         controls, logits = (output.reasoned_controls, output.reasoned_logits) if self.reasoned else (output.controls, output.logits)
         if controls is None or logits is None:
             raise ValueError(
@@ -51,7 +55,7 @@ class ActionLoss:
         pose = self._pose_error(controls, batch)
         total = error + self.pose_weight * pose
         counted = valid.any(dim=1).float()
-        num = counted.sum().clamp(min=1)
+        num = whole.total(counted.sum()).clamp(min=1)
         winner = total.detach().argmin(dim=1)
         won = total.gather(1, winner[:, None])[:, 0]
         motion = (((1 - self.loser_frac) * won + self.loser_frac * total.mean(dim=1)) * counted).sum() / num
@@ -89,12 +93,12 @@ def integrate(
 class LanguageLoss:
     """Cross-entropy of the next word of the thought; samples without a thought do not count."""
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
         if output.thought_logits is None:
             raise ValueError("the language loss needs thought_ids in the model's input")
         target = batch.thought_ids[:, 1:].flatten()
         words = F.cross_entropy(output.thought_logits[:, :-1].float().flatten(0, 1), target, ignore_index=PAD_ID, reduction="sum")
-        loss = words / (target != PAD_ID).sum().clamp(min=1)
+        loss = words / whole.total((target != PAD_ID).sum()).clamp(min=1)
         return loss, {"language": loss.detach()}
 
 
@@ -103,23 +107,23 @@ class WorldLoss:
     """Smooth L1 between foreseen and seen latents 0.5 s ahead, and as many times further as the model looks, each counted alike; latents
     have unit variance over images, the target no gradient."""
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
         if batch.next_latents is None:
             raise ValueError("the world loss needs next_latents in the batch")
-        loss = self._of(output.next_latents, batch.next_latents, batch.next_row, batch)
+        loss = self._of(output.next_latents, batch.next_latents, batch.next_row, batch, whole)
         parts = {"world": loss.detach()}
         if output.later_latents is not None and output.later_latents.shape[1]:
             if batch.later_latents is None or batch.later_row is None:
                 raise ValueError("the world loss of a model with foresight_horizons above 1 needs later_latents and later_row in the batch")
             for later in range(output.later_latents.shape[1]):
-                further = self._of(output.later_latents[:, later], batch.later_latents[:, later], batch.later_row[:, later], batch)
+                further = self._of(output.later_latents[:, later], batch.later_latents[:, later], batch.later_row[:, later], batch, whole)
                 loss, parts[f"world_{later + 2}"] = loss + further, further.detach()
             loss = loss / (1 + output.later_latents.shape[1])
         return loss, parts
 
-    def _of(self, foreseen: Float[Tensor, "b l c"], seen: Float[Tensor, "b l c"], row: Tensor, batch: Batch) -> Float[Tensor, ""]:
+    def _of(self, foreseen: Float[Tensor, "b l c"], seen: Float[Tensor, "b l c"], row: Tensor, batch: Batch, whole: WholeBatch) -> Float[Tensor, ""]:
         counted = ((row >= 0) & (batch.image_row[:, -1, 0] >= 0)).float()
-        return (latent_error(foreseen, seen) * counted).sum() / counted.sum().clamp(min=1)
+        return (latent_error(foreseen, seen) * counted).sum() / whole.total(counted.sum()).clamp(min=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,14 +133,14 @@ class RoadLoss:
 
     least_spread: float = 0.05
 
-    def __call__(self, output: ModelOutput, batch: Batch) -> tuple[Float[Tensor, ""], Parts]:
-        known = batch.road.isfinite().all(dim=1)
-        if int(known.sum()) < 2:
+    def __call__(self, output: ModelOutput, batch: Batch, whole: WholeBatch = ALONE) -> tuple[Float[Tensor, ""], Parts]:
+        known, everywhere = batch.road.isfinite().all(dim=1), whole.rows(batch.road)
+        everywhere = everywhere[everywhere.isfinite().all(dim=1)]
+        if len(everywhere) < 2 or not known.any():
             nothing = output.road.sum() * 0.0
             return nothing, {"road": nothing.detach()}
-        target = batch.road[known]
-        spread = target.std(dim=0) + self.least_spread
-        loss = F.smooth_l1_loss(output.road[known].float() / spread, target / spread)
+        target, spread = batch.road[known], everywhere.std(dim=0) + self.least_spread
+        loss = F.smooth_l1_loss(output.road[known].float() / spread, target / spread) * (len(target) / len(everywhere))
         return loss, {"road": loss.detach()}
 
 

@@ -46,8 +46,7 @@ def prepared(model: DrivingModel, config: FitConfig, *, device: str = "cpu", cut
 def plain_attention(model: ModelConfig, config: FitConfig, device: str) -> bool:
     """Whether attention is two matrix products and a softmax instead of torch's fused kernel. On a CPU that kernel's backward pass is some
     six times slower in bf16 than in fp32 (docs/training.md); the plain one multiplies in fp32."""
-    patches = model.grid[0] * model.grid[1] if model.eye == "own" else model.eye_patches[0] * model.eye_patches[1]
-    short = max(patches, model.num_full_tokens + 2 * model.num_knots) <= SHORT_TOKENS
+    short = max(model.num_patches, model.num_full_tokens + 2 * model.num_knots) <= SHORT_TOKENS
     return torch.device(device).type == "cpu" and config.precision == "bf16" and short
 
 

@@ -1,23 +1,21 @@
 """The processes that train one model together: who this one is among them, and the few things they tell each other."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 
-from motorworks.models.driving_model import ModelOutput
-from motorworks.train.batch import Batch
+from motorworks.train.clock import RunClock
 from motorworks.train.fit_config import ParallelPlan
-from motorworks.train.rows import each_tensor
 
 Value = TypeVar("Value")
-_OF_IMAGES = ("images", "cameras", "gain", "offset")  # fields of a batch that losses have no rows of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,17 +85,6 @@ class Ranks:
         """The sum over data ranks, with its gradient."""
         return _Sum.apply(value, self.data_group) if self.num_data > 1 else value
 
-    def every_row(self, output: ModelOutput, batch: Batch) -> tuple[ModelOutput, Batch]:
-        """The output and the targets of all data ranks, so that a loss is of the whole batch whatever it divides by. Pictures stay where
-        they are; about 20 kB a sample travel. A gradient comes back to each rank for its own rows."""
-        if self.num_data == 1:
-            return output, batch
-
-        def every(value: Tensor) -> Tensor:
-            return _Rows.apply(value, self.data_group)
-
-        return each_tensor(output, every), each_tensor(batch, every, leave=_OF_IMAGES)
-
     def check_replicas(self, named: Sequence[tuple[str, Tensor]]) -> None:
         """Raises, on all ranks, where copies of a tensor differ in any bit: memory or a processor has failed, or the copies took other steps."""
         if self.mesh is None or self.mesh["replicate"].size() == 1:
@@ -127,6 +114,37 @@ def local(value: Tensor) -> Tensor:
     return value.to_local() if isinstance(value, DTensor) else value
 
 
+class WholeBatch:
+    """What losses must know of the samples of other data ranks, without a gradient: a few numbers travel, whatever the batch. Alone: nothing."""
+
+    def __init__(self, ranks: Ranks, clock: RunClock | None = None) -> None:
+        self.ranks, self.clock = ranks, clock
+
+    def total(self, value: Shaped[Tensor, "*any"]) -> Shaped[Tensor, "*any"]:
+        """The sum over ranks."""
+        if self.ranks.num_data == 1:
+            return value
+        value = value.detach().clone()
+        with self._talking():
+            dist.all_reduce(value, group=self.ranks.data_group)
+        return value
+
+    def rows(self, value: Shaped[Tensor, "b *any"]) -> Shaped[Tensor, "whole *any"]:
+        """Those of all ranks, which bring equally many."""
+        if self.ranks.num_data == 1:
+            return value
+        every = [torch.empty_like(value) for _ in range(self.ranks.num_data)]
+        with self._talking():
+            dist.all_gather(every, value.detach().contiguous(), group=self.ranks.data_group)
+        return torch.cat(every)
+
+    def _talking(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.clock is None else self.clock.during("communication")
+
+
+ALONE = WholeBatch(Ranks())
+
+
 class _Sum(torch.autograd.Function):
     """Every rank uses the sum, so the gradient of a term is the sum of theirs."""
 
@@ -142,20 +160,3 @@ class _Sum(torch.autograd.Function):
         grad = grad.clone()
         dist.all_reduce(grad, group=ctx.group)
         return grad, None
-
-
-class _Rows(torch.autograd.Function):
-    """Every rank computes the same loss of all rows, so the gradient of its own rows is a slice, and nothing has to travel."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, group: Any) -> Tensor:
-        ctx.rank, ctx.num = dist.get_rank(group), len(value)
-        value = value.contiguous()
-        plain = value.to(torch.uint8) if value.dtype == torch.bool else value
-        every = [torch.empty_like(plain) for _ in range(dist.get_world_size(group))]
-        dist.all_gather(every, plain, group=group)
-        return torch.cat(every).to(value.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad[ctx.rank * ctx.num : (ctx.rank + 1) * ctx.num], None

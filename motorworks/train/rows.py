@@ -10,14 +10,14 @@ from torch import Tensor
 Rows = TypeVar("Rows")
 
 
-def each_tensor(rows: Rows, do: Callable[[Tensor], Any], *, leave: Sequence[str] = ()) -> Rows:
-    """The same with `do` of every tensor, but for the fields in `leave`."""
+def each_tensor(rows: Rows, do: Callable[[Tensor], Any]) -> Rows:
+    """The same with `do` of every tensor."""
     if isinstance(rows, Tensor):
         return do(rows)
     if isinstance(rows, Mapping):
         return {name: each_tensor(value, do) for name, value in rows.items()}  # type: ignore[return-value]
     if is_dataclass(rows):
-        found = {one.name: getattr(rows, one.name) for one in fields(rows) if one.name not in leave}
+        found = {one.name: getattr(rows, one.name) for one in fields(rows)}
         return replace(rows, **{name: each_tensor(value, do) for name, value in found.items() if value is not None})  # type: ignore[type-var]
     return rows
 

@@ -94,17 +94,16 @@ class Snapshots:
             self._name(draft, progress)
 
     def finish(self) -> None:
-        """Waits until the one that is being written has its name."""
+        """Waits until the one that is being written has its name, on all ranks; OSError on all of them where one could not write."""
         if self._writing is None:
             return
         draft, written = self._writing
         self._writing = None
-        try:
-            written.result()
-        except Exception as error:
+        error = written.exception()
+        if self.ranks.most(int(error is not None)):
             shutil.rmtree(draft, ignore_errors=True)
-            raise OSError(f"snapshot {draft} could not be written ({error}); the one before is whole: free space and run again") from error
-        self.ranks.from_first(None)
+            why = error or "another rank says why"
+            raise OSError(f"snapshot {draft} could not be written ({why}); the one before is whole: free space and run again") from error
 
     def _name(self, draft: Path, progress: dict[str, Any]) -> None:
         files = {path.name: [path.stat().st_size, _crc32(path)] for path in sorted(draft.iterdir())}
@@ -116,12 +115,21 @@ class Snapshots:
         for old in self._names()[self.config.keep :]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def newest(self) -> Snapshot | None:
-        """The last whole one; torn ones are passed over, and said so."""
-        return self.ranks.from_first(self._newest() if self.ranks.rank == 0 else None)
+    def newest(self, *, before: int | None = None) -> Snapshot | None:
+        """The last whole one, of a step before `before`; torn ones are passed over, and said so."""
+        return self.ranks.from_first(self._newest(before) if self.ranks.rank == 0 else None)
 
-    def _newest(self) -> Snapshot | None:
+    def drop_after(self, snapshot: Snapshot) -> None:
+        """Those of later steps: the run takes another way from here, and must not go on from them after a death."""
+        if self.ranks.rank == 0:
+            for path in self._names():
+                if path.name > snapshot.path.name:
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _newest(self, before: int | None) -> Snapshot | None:
         for path in self._names():
+            if before is not None and path.name >= f"step-{before:09d}":
+                continue
             try:
                 progress = json.loads((path / PROGRESS).read_text())
                 torn = [name for name, (size, crc) in progress["files"].items() if (path / name).stat().st_size != size or _crc32(path / name) != crc]

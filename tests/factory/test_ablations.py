@@ -27,9 +27,11 @@ def test_arms_of_heads_differ_in_their_heads_alone() -> None:
     plain = asdict(tuned["heads/proposals_1/sft"].model)
     for name, config in tuned.items():
         different = {field for field, value in asdict(config.model).items() if value != plain[field]}
-        assert different <= {"action_head", "extra_heads", "flow_insulated"}, name
+        assert different <= {"action_head", "extra_heads", "flow_insulated", "num_proposals"}, name
         assert config.fit == tuned["heads/proposals_1/sft"].fit
-    shapes = {tuple(asdict(config.model)[name] for name in ("action_head", "extra_heads", "flow_insulated")) for config in tuned.values()}
+    shapes = {
+        tuple(asdict(config.model)[name] for name in ("action_head", "extra_heads", "flow_insulated", "num_proposals")) for config in tuned.values()
+    }
     assert len(shapes) == len(tuned) == len(steps["heads/compare"].config.arms)
     seeds = {config.fit.seed for name, step in steps.items() if name.endswith("/sft") for config in (step.config,)}
     assert seeds == set(ablations.SEEDS) and len({id(step) for name, step in steps.items() if name == "curate"}) == 1
@@ -65,7 +67,7 @@ def test_the_page_shows_every_arm_and_its_interval(tmp_path: Path) -> None:
     interval = {"world": "town", "num": 24}
     scores = [
         {"policy": policy, "metric": "driving_score", "mean": mean, "low": mean - 4, "high": mean + 4, **interval}
-        for policy, mean in (("proposals", 40.0), ("proposals/1", 39.0), ("tokens", 46.0), ("tokens/1", 47.0))
+        for policy, mean in (("proposals", 40.0), ("proposals/1", 39.0), ("tokens", 46.0), ("tokens/1", 47.0), ("stand_still", 9.0))
     ]
     paired = [{"a": "tokens", "b": "proposals", "metric": "driving_score", "mean": 6.0, "low": 1.5, "high": 9.0, "num": 24}]
     for name, rows in (("scores", scores), ("paired", paired)):
@@ -87,4 +89,4 @@ def test_the_page_shows_every_arm_and_its_interval(tmp_path: Path) -> None:
     drawing = ElementTree.fromstring(standalone(plots(record)[0]))  # a file of its own, well-formed, with its colours
     assert drawing.tag.endswith("}svg") and "--good:" in drawing[0].text
     table = markdown(record)
-    assert "| `tokens` | 46 [42, 50] |" in table and "| *tokens − proposals* | +6 [1.5, 9] |" in table
+    assert "| `tokens` | 46 [42, 50] |" in table and "| `stand_still` | 9 [5, 13] |" in table and "| *tokens − proposals* | +6 [1.5, 9] |" in table

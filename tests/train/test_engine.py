@@ -163,6 +163,16 @@ def test_several_in_a_row_go_back_to_the_snapshot_and_past_the_data(tmp_path, ca
     assert "back to step 4" in capsys.readouterr().err
 
 
+def test_where_that_does_not_help_the_snapshot_before_is_taken(tmp_path, capsys):
+    config, bad = replace(CONFIG, faults=FaultPolicy(skips=2)), dict.fromkeys((5, 6, 8, 9), np.nan)
+    result = fit(dying.model(), Poisoned(bad), config, threads=1, snapshots=SnapshotConfig(folder=tmp_path, every_steps=2, keep=3))
+    assert (result.num_skipped, result.num_rollbacks) == (4, 2) and result.curves[-1]["step"] == CONFIG.steps
+    said = capsys.readouterr().err
+    assert said.index("step 5: back to step 4") < said.index("step 5: back to step 2")
+    without = fit(dying.model(), Poisoned({}, missing=tuple(range(2, 10))), config, threads=1)
+    assert result.curves == without.curves
+
+
 def test_without_a_way_back_it_stops_and_says_why(tmp_path):
     config, bad = replace(CONFIG, faults=FaultPolicy(skips=2, rollbacks=1)), dict.fromkeys(range(5, 100), np.nan)
     with pytest.raises(FloatingPointError, match=r"step 5: loss=nan.*2 bad batches in a row, and there is no snapshot"):
@@ -191,10 +201,13 @@ def test_a_step_left_out_leaves_the_eye_as_it_was():
     learner = Learner(dying.model(), replace(CONFIG, faults=FaultPolicy(skips=1)), Ranks(), "cpu")
     before = {name: value.clone() for name, value in learner.model.state_dict().items()}
     drawn = next(InMemory(steering_samples()).batches(CONFIG, mine=slice(None), cursor=None))
+    random = torch.get_rng_state()
     learner.gradients(drawn.batch, 0, RunClock())
+    torch.rand(1)  # as a head of flow does
     assert not torch.equal(before["vision.norm_out.running_mean"], learner.model.vision.norm_out.running_mean)
     learner.forget()
     assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_what_goes_wrong_in_the_thread_is_raised_in_the_loop():

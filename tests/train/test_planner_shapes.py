@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import Dinov2Config
 
 from motorworks.datatypes import trajectory
 from motorworks.models.config import FAMILY, family, looking
 from motorworks.models.driving_model import DrivingModel, ModelInput
+from motorworks.models.pretrained import with_eye
 from motorworks.train.planner import shapes
 
 AROUND = looking(family("pico"), num_views=3, num_frames=4)
@@ -56,6 +58,24 @@ def test_flops_are_those_that_torch_counts(config, thought):
     first = config.num_ego * config.dim + 2 * config.foresight_steps * config.vision_dim
     knots = (1 + thought) * config.num_proposals * 2 * config.num_knots * shapes.NUM_STEPS
     assert total == 2 * (ours - 2 * (stem + first + knots))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_flops_of_a_tower_are_those_that_torch_counts(tmp_path, frozen):
+    Dinov2Config(hidden_size=48, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=2, image_size=56, patch_size=14).save_pretrained(tmp_path)
+    config = with_eye(family("pico"), tmp_path, patches=(3, 6), frozen=frozen)
+    model, images = DrivingModel(config), torch.zeros(2, config.height_px, config.width_px, 3)
+    with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
+        seen = model.see(images, torch.ones(2, config.num_camera))
+    assert counted.get_total_flops() == pytest.approx(2 * shapes.forward_flops(config)["eye"], rel=1e-3)
+    with FlopCounterMode(display=False) as backward:
+        seen.sum().backward()
+    tower = 2 * shapes.tower(config)[0]
+    reads = shapes.forward_flops(config)["eye"] - tower
+    pixels = 2 * config.num_patches * 3 * 14**2 * 48  # have no gradient
+    assert backward.get_total_flops() == pytest.approx(2 * (2 * reads + (0 if frozen else 2 * tower - pixels)), rel=1e-3)
+    one = shapes.train_flops(config, world=False) - 3 * sum(shapes.forward_flops(config)[part] for part in ("decoder", "ends"))
+    assert one == pytest.approx(4 * reads + (2 if frozen else 4) * tower)  # now and one older picture
 
 
 def test_what_a_rank_keeps_adds_up():

@@ -1,9 +1,13 @@
 """What two real processes over gloo do, each case held against one process. Run by test_parallel.py; every rank ends with "ok"."""
 
 import os
+import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -16,6 +20,7 @@ from motorworks.models.driving_model import DrivingModel
 from motorworks.models.parallel_plan import stage_of
 from motorworks.train.batch import NO_JITTER, Batch, DrawOrder, gather
 from motorworks.train.clock import RunClock
+from motorworks.train.faults import FaultWatch, Preempted
 from motorworks.train.fit_config import FaultPolicy, FitConfig, LossWeights, ParallelPlan
 from motorworks.train.learner import Learner
 from motorworks.train.loop import FitResult, fit
@@ -140,6 +145,46 @@ def replicas_are_compared(samples: Samples) -> None:
         raise AssertionError("a flipped bit was not seen")
 
 
+def faults_are_met_together(samples: Samples, folder: Path) -> None:
+    """What one rank alone sees, all act on; each case with copies, where both ranks would go on without a word."""
+    second, plan, keeps = dist.get_rank() == 1, PLANS["replicate"], SnapshotConfig(folder=folder / "faults", every_steps=1)
+    config = replace(CONFIG, faults=FaultPolicy(skips=2, check_every=1))
+    suspicious = mock.patch.object(FaultWatch, "wrong", side_effect=[[], ["it looks odd"] if second else [], *[[]] * 9])
+    with suspicious:
+        assert fit(model(), samples, config, plan=plan).num_skipped == 1
+
+    def after(step: int, act: Callable[[Learner], None]) -> Any:
+        whole = Learner.update
+
+        def update(learner: Learner, at: int) -> float:
+            if at == step and second:
+                act(learner)
+            return whole(learner, at)
+
+        return mock.patch.object(Learner, "update", update)
+
+    def flip(learner: Learner) -> None:
+        local(dict(learner.model.state_dict())["vision.position_ND"]).view(torch.int32)[3, 3] ^= 1
+
+    with after(1, flip):
+        ends_with(ReplicasDiffer, "vision.position_ND", lambda: fit(model(), samples, config, plan=plan))
+    with after(1, lambda learner: os.kill(os.getpid(), signal.SIGTERM)):
+        ends_with(Preempted, "after step 2 of 3", lambda: fit(model(), samples, config, plan=plan, snapshots=keeps))
+    full = mock.patch("motorworks.train.snapshot._crc32", side_effect=OSError(28, "No space left on device"))
+    fresh = replace(keeps, folder=folder / "full")
+    with full:
+        ends_with(OSError, "another rank says why" if second else "No space left", lambda: fit(model(), samples, config, plan=plan, snapshots=fresh))
+
+
+def ends_with(kind: type[Exception], words: str, run: Callable[[], object]) -> None:
+    try:
+        run()
+    except kind as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(f"no {kind.__name__}")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
@@ -149,6 +194,7 @@ if __name__ == "__main__":
     one_rank_blind(data)
     bf16_and_options(data)
     replicas_are_compared(data)
+    faults_are_met_together(data, folder)
     goes_on_with_another_world(data, folder)
     print(f"rank {os.environ['RANK']} ok")
     dist.destroy_process_group()

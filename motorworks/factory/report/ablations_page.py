@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from motorworks.factory.report.charts import Dot, dot_whisker, number
 from motorworks.factory.report.html import Section, finite, folded, grid, listed, mean_and_interval, table, words
-from motorworks.factory.report.names import metric_words
+from motorworks.factory.report.names import EXPERT, PROBES, metric_words
 from motorworks.factory.report.records import Record, Turn
 
 STAGE = "compare"
@@ -23,7 +23,7 @@ def ablation_sections(turn: Turn) -> list[Section]:
 
 
 def markdown(record: Record) -> str:
-    """The table for docs/ablations.md: means, then differences to the first arm, each with its 95 % interval."""
+    """The table for docs/ablations.md: means, probes and expert last, then differences to the first arm, each with its 95 % interval."""
     arms, scores, paired = _read(record)
     cells = [[f"`{arm}`", *(_plain(scores.get((arm, metric))) for metric in SHOWN)] for arm in arms]
     cells += [[f"*{pair}*", *(_plain(paired.get((pair, metric)), sign=True) for metric in SHOWN)] for pair in _pairs(paired)]
@@ -68,7 +68,8 @@ def _section(record: Record) -> Section:
 def _read(record: Record) -> tuple[Sequence[str], Rows, Rows]:
     scores = {(str(row["policy"]), str(row["metric"])): row for row in record.rows("scores.json")}
     paired = {(f"{words(str(row['a']))} − {words(str(row['b']))}", str(row["metric"])): row for row in record.rows("paired.json")}
-    return record.metrics["arms"], scores, paired
+    yardsticks = [name for name in (*PROBES, EXPERT) if (name, SHOWN[0]) in scores]
+    return [*record.metrics["arms"], *yardsticks], scores, paired
 
 
 def _pairs(paired: Rows) -> list[str]:

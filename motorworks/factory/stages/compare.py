@@ -1,4 +1,4 @@
-"""An ablation: models that differ in one thing, on the same held-out towns, each paired with the first."""
+"""An ablation: models that differ in one thing, on the same held-out towns, each paired with the first; beside them the probes and the expert."""
 
 import json
 import pickle
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from motorworks.factory.artifact import Inputs
 from motorworks.factory.fingerprint import digest
-from motorworks.factory.stages.contestants import torch_policy
+from motorworks.factory.stages.contestants import torch_policy, yardsticks
 from motorworks.factory.stages.evaluate import drive_held_out, held_out, held_out_tail
 from motorworks.factory.step import Output
 
@@ -42,7 +42,7 @@ class CompareConfig:
 
 
 def run(config: CompareConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves scores.json (arms, and each seed of them), paired.json (each arm less the first, seeds averaged) and per_scenario.json."""
+    """Leaves scores.json (arms, each seed of them, probes and expert), paired.json (arms less the first, seeds averaged), per_scenario.json."""
     from motorworks.metrics.aggregate import mean_scores, paired_rows, score_rows
 
     made = {
@@ -52,26 +52,30 @@ def run(config: CompareConfig, inputs: Inputs, out: Output) -> None:
         for number, artifact in enumerate(inputs.many(arm))
     }
     keys = {of: digest({"model": artifact.digest, "thinking": make.args[3:]})[:32] for of, (artifact, make) in made.items()}
-    makers = {keys[of]: make for of, (_, make) in made.items()}
+    keys |= {(name, 0): digest({"yardstick": name})[:32] for name in yardsticks()}
+    makers = {keys[of]: make for of, (_, make) in made.items()} | {keys[name, 0]: make for name, make in yardsticks().items()}
     fields = {name: getattr(config, name) for name in ("tail", "num_scenarios", "num_agents", "num_envs", "device", "threads")}
     scenarios = (held_out_tail if config.tail else held_out)(config.num_scenarios, config.num_agents)
     drive = partial(drive_held_out, config.num_envs, config.threads, makers, scenarios)
     folders = out.items("policy", list(keys.values()), drive, depends_on=fields)
     driven = {of: pickle.loads((folder / "drives.pickle").read_bytes()) for of, folder in zip(keys, folders, strict=True)}
-    by_seed: dict[str, list[Sequence[Sequence[Score]]]] = {arm: [] for arm in config.arms}
+    by_seed: dict[str, list[Sequence[Sequence[Score]]]] = {arm: [] for arm in (*config.arms, *yardsticks())}
     for (arm, _), drives in driven.items():
         by_seed[arm].append([drive["scores"] for drive in drives])
     scores = {arm: mean_scores(seeds) for arm, seeds in by_seed.items()}
     rows = [asdict(row) for arm, of in scores.items() for row in score_rows(of, policy=arm, world="town")]
     rows += [
-        asdict(row) for arm, seeds in by_seed.items() for n, of in enumerate(seeds) for row in score_rows(of, policy=f"{arm}/{n + 1}", world="town")
+        asdict(row)
+        for arm in config.arms
+        for number, of in enumerate(by_seed[arm], start=1)
+        for row in score_rows(of, policy=f"{arm}/{number}", world="town")
     ]
     pairs = config.pairs or tuple((arm, config.arms[0]) for arm in config.arms[1:])
     paired = [row for a, b in pairs for row in paired_rows(scores[a], scores[b], names=(a, b))]
     per_scenario = {arm: [{score.metric: score.value for score in of if score.valid} for of in found] for arm, found in scores.items()}
     for name, value in (("scores", rows), ("paired", paired), ("per_scenario", per_scenario)):
         (out.path / f"{name}.json").write_text(json.dumps(value, indent=1))
-    num_seeds = min(len(seeds) for seeds in by_seed.values())
+    num_seeds = min(len(by_seed[arm]) for arm in config.arms)
     out.record(title=config.title, question=config.question, arms=config.arms, num_scenarios=config.num_scenarios, num_seeds=num_seeds)
     out.thin(
         f"Intervals are over {config.num_scenarios} scenarios with {num_seeds} training seeds averaged: what another seed would change is not in "

@@ -25,22 +25,23 @@ NOT_OURS = ("stand_still", "constant_velocity", "expert", "teacher")
 
 def contestants(inputs: Inputs, *, threads: int, device: str = "cpu") -> "dict[str, tuple[str, Callable[[], Policy]]]":
     """By name: what each is made from, and how to make it. Probes, teachers, then every stage's model in order."""
-    from motorworks.policy.expert import Expert
-    from motorworks.policy.probes import ConstantVelocity, StandStill
-
     teacher, adapted = inputs.one("teacher"), inputs.one("adapted")
-    found: dict[str, tuple[str, Callable[[], Policy]]] = {
-        "stand_still": ("code", StandStill),
-        "constant_velocity": ("code", ConstantVelocity),
-        "expert": ("code", Expert),
-        "teacher": (teacher.digest, partial(_teacher_policy, teacher)),
-    }
+    found: dict[str, tuple[str, Callable[[], Policy]]] = {name: ("code", make) for name, make in yardsticks().items()}
+    found["teacher"] = teacher.digest, partial(_teacher_policy, teacher)
     for last in inputs.many(LAST):
         found[LAST] = (last.digest, partial(int8_policy, last.path / "int8", LAST, threads))
     for role, name, file in MODELS:
         artifact = inputs.one(role)
         found[name] = (artifact.digest, partial(torch_policy, artifact.path / file, name, threads, device=device))
     return found | {RELEASED: (adapted.digest, partial(int8_policy, adapted.path / "int8", RELEASED, threads))}
+
+
+def yardsticks() -> "dict[str, Callable[[], Policy]]":
+    """Those that no table is without: the probes, and the expert that sees everything."""
+    from motorworks.policy.expert import Expert
+    from motorworks.policy.probes import ConstantVelocity, StandStill
+
+    return {"stand_still": StandStill, "constant_velocity": ConstantVelocity, "expert": Expert}
 
 
 def _teacher_policy(teacher: Artifact) -> "Policy":

@@ -84,9 +84,6 @@ def _drive(config: ScalingWheelConfig, keys: dict[str, str], files: dict[str, Pa
 
 
 def _driver(name: str, files: dict[str, Path], threads: int) -> "Callable[[], Policy]":
-    from motorworks.factory.stages.contestants import torch_policy
-    from motorworks.policy.expert import Expert
-    from motorworks.policy.probes import ConstantVelocity, StandStill
+    from motorworks.factory.stages.contestants import torch_policy, yardsticks
 
-    probes: dict[str, Callable[[], Policy]] = {"stand_still": StandStill, "constant_velocity": ConstantVelocity, "expert": Expert}
-    return probes.get(name) or partial(torch_policy, files[name], name, threads)
+    return yardsticks().get(name) or partial(torch_policy, files[name], name, threads)

@@ -3,6 +3,7 @@
 Parts: `eye` (stem, ViT, resampler), `decoder` (the blocks) and `ends` (everything between and after them).
 """
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -143,12 +144,34 @@ def num_tokens(config: ModelConfig, *, thought: bool = True) -> int:
 
 
 @cache
+def tower(config: ModelConfig) -> tuple[float, int]:
+    """Multiply-adds of a Hugging Face vision tower over one image (its patches, then per block four projections, an MLP and attention), and its
+    width; zeros with an eye of our own. Pooling heads, which some towers have and we do not read, are left out."""
+    if config.eye == "own":
+        return 0.0, 0
+    from transformers import AutoConfig
+
+    given = json.loads(config.eye_json)
+    theirs = AutoConfig.for_model(given.pop("model_type"), **given)
+    wide, patches = theirs.hidden_size, config.num_patches
+    hidden = getattr(theirs, "intermediate_size", None) or round(theirs.mlp_ratio * wide)
+    others = (0 if theirs.model_type.startswith("siglip") else 1) + getattr(theirs, "num_register_tokens", 0)  # class and register tokens
+    tokens = patches + others
+    block = tokens * (4 * wide + 2 * hidden) * wide + 2 * tokens**2 * wide
+    return float(patches * 3 * theirs.patch_size**2 * wide + theirs.num_hidden_layers * block), wide
+
+
+@cache
 def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = True) -> dict[str, float]:
     """FLOP forward by part: `eye` of one image, the rest of one sample. 2 a multiply-add; `causal` counts half of the decoder's attention."""
-    dim, ratio, (rows, columns), queries = config.vision_dim, config.vision_mlp_ratio, config.grid, config.latents_per_frame
-    patches, pixels = rows * columns, config.height_px * config.width_px
-    eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(config.stem_widths)))
-    eye += config.vision_depth * (patches * (4 + 2 * ratio) * dim**2 + 2 * patches**2 * dim)
+    dim, ratio, patches, queries = config.vision_dim, config.vision_mlp_ratio, config.num_patches, config.latents_per_frame
+    if config.eye == "own":
+        pixels = config.height_px * config.width_px
+        eye = sum(pixels / 4 ** (step + 2) * 9 * before * after for step, (before, after) in enumerate(pairwise(config.stem_widths)))
+        eye += config.vision_depth * (patches * (4 + 2 * ratio) * dim**2 + 2 * patches**2 * dim)
+    else:
+        products, wide = tower(config)
+        eye = products + patches * wide * dim
     eye += config.resampler_depth * (queries * (2 + 2 * ratio) * dim**2 + 2 * patches * dim**2 + 2 * queries * patches * dim)
     eye += patches * ((6 + dim) * dim + 9) if config.calibrated else 0
     tokens = num_tokens(config, thought=thought)
@@ -166,7 +189,9 @@ def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = T
 
 
 def train_flops(config: ModelConfig, *, thought: bool = True, world: bool = True, causal: bool = True) -> float:
-    """Model FLOP of one sample (no recompute): three times the forward pass of what has a gradient, and the other images once."""
+    """Model FLOP of one sample (no recompute): three times the forward pass of what has a gradient, and the other images once. The head of flow is
+    not counted."""
     flops = forward_flops(config, thought=thought, causal=causal)
     others = config.num_views * (config.num_frames - 1) + (1 if world else 0)
-    return 3 * (sum(flops.values()) + (config.num_views - 1) * flops["eye"]) + others * flops["eye"]
+    once = 2 * config.num_views * 2.0 * tower(config)[0] if config.eye_frozen else 0.0  # forward only
+    return 3 * (sum(flops.values()) + (config.num_views - 1) * flops["eye"]) + others * flops["eye"] - once
