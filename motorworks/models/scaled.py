@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from motorworks.models.config import ModelConfig
+from motorworks.models.config import ModelConfig, family
 
 HEAD_DIM = 32
 LR_TIMES_WIDTH = 0.135
@@ -21,9 +21,10 @@ class Member:
 def scaled(width: int) -> Member:
     """The member of a width, a multiple of 8 from 16 up: depth grows with it, the eye is as wide as the decoder.
 
-    The rate falls as one over the width: the rule of muP for Adam (Yang et al. 2022, arXiv 2203.03466), and what `bench/lr_transfer.py` found
-    here (docs/scaling.md). Beyond the widths tried there it is a rule, not a measurement. The batch is one size for all: the best one follows
-    the loss, not the model (McCandlish et al. 2018, arXiv 1812.06162; Kaplan et al. 2020, arXiv 2001.08361, section 5.1).
+    The rate falls as one over the width: the rule of muP for Adam (Yang et al. 2022, arXiv 2203.03466), and what `bench/lr_transfer.py` found here,
+    where Muon moves the matrices inside blocks (docs/scaling.md). Beyond the widths tried there it is a rule, not a measurement. The batch is one
+    size for all: the best one follows the loss, not the model (McCandlish et al. 2018, arXiv 1812.06162; Kaplan et al. 2020, arXiv 2001.08361,
+    section 5.1).
     """
     if width < 16 or width % 8:
         raise ValueError(f"width {width} must be a multiple of 8, 16 or more")
@@ -39,4 +40,13 @@ def scaled(width: int) -> Member:
         vision_depth=3 * depth // 4,
         vision_heads=heads,
     )
-    return Member(config=config, lr=LR_TIMES_WIDTH / width, batch_size=BATCH_SIZE)
+    return _trained(config)
+
+
+def member(name: str) -> Member:
+    """One of `models.config.FAMILY`, whose shapes are a table, with rate and batch by the same rule; for the large ones it is a first guess."""
+    return _trained(family(name))
+
+
+def _trained(config: ModelConfig) -> Member:
+    return Member(config=config, lr=LR_TIMES_WIDTH / config.dim, batch_size=BATCH_SIZE)

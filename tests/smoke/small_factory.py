@@ -1,9 +1,11 @@
 """The tiny recipe, ten times smaller: everything is done, nothing is done well."""
 
 from dataclasses import replace
+from unittest import mock
 
 from motorworks.factory.recipe import step_named
 from motorworks.factory.step import RecipeOptions, Step
+from recipes import own as whole_own
 from recipes.tiny import TINY, chain
 
 SMALL = replace(
@@ -43,3 +45,10 @@ def small(options: RecipeOptions) -> tuple[Step, ...]:
 def small_to_sft(options: RecipeOptions) -> tuple[Step, ...]:
     """The same steps as far as sft: what the test that kills a run can afford to make again."""
     return (step_named(small(options), f"small/turn{options.turn}/sft"),)
+
+
+def own(options: RecipeOptions) -> Step:
+    """`motorworks run own`, with few steps and drives."""
+    with mock.patch.multiple(whole_own, STEPS=(4, 2), NUM_RECORDINGS=4):
+        goal = whole_own.own(options)
+    return replace(goal, config=replace(goal.config, num_scenarios=2, num_envs=2))

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from motorworks.bodies.body import CAR
 from motorworks.clips.store import ClipStore
 from motorworks.drive.bundle import VehicleIdentity, open_bundle
 from motorworks.factory.store import WORK, Store
+from motorworks.models.driving_model import DrivingModel
+from motorworks.models.scaled import scaled
 
 pytestmark = [pytest.mark.smoke, pytest.mark.slow]
 
@@ -145,6 +150,21 @@ def test_the_report_needs_nothing_beside_it(first: Ran, second: Ran) -> None:
         assert not re.findall(r"https?://", page)
         assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"'](?!data:)", page)
         assert "mine/empty.mp4" in page
+
+
+def test_a_size_of_ones_own_is_trained_on_ones_own_clips_and_driven(tmp_path: Path, clips: Path) -> None:
+    mine = shutil.copytree(clips, tmp_path / "mine")
+    for number, picture in enumerate(sorted(mine.glob("tub_*/images/*.jpg"))):  # theirs are plain, which curation drops
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (120, 160, 3), np.uint8)).save(picture)
+    made = run(tmp_path / "artifacts", mine, "--width", "24", recipe="own")
+    assert all(outcome.startswith("built") for outcome in made.outcomes.values())
+    curated = {row["recording_id"] for row in made.rows("own/turn1/curate", "clips.json") if row.get("num_samples")}
+    tubs = {row["recording_id"]: row["split"] for row in made.rows("own/turn1/ingest", "index.json") if row["source"] == "donkeycar"}
+    assert {name for name, split in tubs.items() if split == "train"} <= curated
+    assert made.record("own/turn1/sft")["metrics"]["params"] == sum(value.numel() for value in DrivingModel(scaled(24).config).parameters())
+    policies = {row["policy"] for row in made.rows("own/turn1/compare", "scores.json")}
+    assert policies == {"pretrain", "sft", "pretrain/1", "sft/1"} | PROBES
+    assert "Your model" in made.report.read_text(encoding="utf-8")
 
 
 def test_nothing_changed_is_nothing_made(first: Ran, clips: Path) -> None:

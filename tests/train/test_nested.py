@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from motorworks.models.config import family
+from motorworks.models.config import FAMILY, family
 from motorworks.models.driving_model import DrivingModel
-from motorworks.models.scaled import scaled
+from motorworks.models.scaled import member, scaled
 from motorworks.train.batch import NO_JITTER, gather
 from motorworks.train.evaluate import action_loss
 from motorworks.train.nested import compact, first_recordings, nested_by_recording
@@ -82,6 +82,12 @@ def test_sizes_are_those_of_the_model_and_grow_with_the_width():
 def test_a_width_that_makes_no_member_is_refused(width):
     with pytest.raises(ValueError, match="multiple of 8"):
         scaled(width)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_named_members_have_the_rate_of_their_width(name: str):
+    one = member(name)
+    assert one.config == family(name) and one.lr * one.config.dim == pytest.approx(scaled(64).lr * 64) and one.batch_size == scaled(64).batch_size
 
 
 def test_wider_members_are_deeper_and_learn_slower():
