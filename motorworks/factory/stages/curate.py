@@ -11,6 +11,8 @@ from motorworks.curate.label import LabelConfig
 from motorworks.curate.mixture import MixtureConfig
 from motorworks.curate.quality import QualityConfig
 from motorworks.factory.artifact import Artifact, Inputs
+from motorworks.factory.errors import BadUsage
+from motorworks.factory.stages.surprised import mean_known, surprises
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class CurateConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
     duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
-    mixture: MixtureConfig = field(default_factory=MixtureConfig)  # surprise needs a model as the input `foresees`
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)  # its surprise_gain needs a model as the input `foresees`
     labels: LabelConfig = field(default_factory=LabelConfig)
     stride: int = 2
     num_frames: int = 2  # of a sample, 0.4 s apart, the last now
@@ -34,11 +36,13 @@ class CurateConfig:
 
 
 def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
-    """Leaves samples.npz (train only), clips.json (what became of every clip) and records the funnel."""
+    """Leaves samples.npz (train only), clips.json (what became of every clip, and its mean surprise if a model `foresees`) and records the funnel."""
     from motorworks.curate.balance import count_bins
     from motorworks.curate.deduplicate import features_of, find_duplicates
     from motorworks.train.sample_files import save_samples
 
+    if config.mixture.surprise_gain and not inputs.many("foresees"):
+        raise BadUsage("mixture.surprise_gain weighs steps by how they surprise a model: give the curate step one as its input 'foresees'")
     ingest = inputs.one("clips")
     index = json.loads((ingest.path / "index.json").read_text())
     clips, rows, dropped, dropped_s = _choose(config, ingest, index, out)
@@ -47,17 +51,17 @@ def run(config: CurateConfig, inputs: Inputs, out: Output) -> None:
         dropped_s["duplicate"] += len(clips[duplicate.clip].timestamp_us) / 10
         rows.append({"clip_id": rows[duplicate.clip]["clip_id"], "dropped": "duplicate", "of": rows[duplicate.of]["clip_id"]})
         del clips[duplicate.clip], rows[duplicate.clip]
-    weights, mixed = _weights(config, clips, inputs)
+    amazed = surprises(inputs.one("foresees"), clips) if inputs.many("foresees") else None
+    weights, mixed = _weights(config, clips, amazed)
     samples, num_samples = _samples(config, clips, weights)
-    for row, num in zip(rows, num_samples, strict=False):  # samples.npz holds them in this order
-        row["num_samples"] = num
+    for at, num in enumerate(num_samples):  # samples.npz holds them in this order
+        rows[at] |= {"num_samples": num} | ({} if amazed is None else {"surprise": mean_known(amazed[at])})
     save_samples(out.path / "samples.npz", samples)
     (out.path / "clips.json").write_text(json.dumps(rows, indent=1))
-    held_out = [row for row in index if row["split"] == "held_out"]
     out.record(
         num_clips_read=len(index),
         kept=len(clips),
-        num_clips_held_out=len(held_out),
+        num_clips_held_out=sum(row["split"] == "held_out" for row in index),
         seconds_kept=sum(len(clip.timestamp_us) for clip in clips) / 10,
         dropped_by_reason=dropped,
         dropped_seconds_by_reason=dropped_s,
@@ -112,18 +116,14 @@ def _choose(
     return clips, rows + aside, dropped, dropped_s
 
 
-def _weights(config: CurateConfig, clips: "list[Clip]", inputs: Inputs) -> "tuple[list[Array], dict[str, Any]]":
+def _weights(config: CurateConfig, clips: "list[Clip]", amazed: "list[Array] | None") -> "tuple[list[Array], dict[str, Any]]":
     """Balanced, then mixed as the config says; what became of its quotas."""
     from motorworks.curate.balance import balance
     from motorworks.curate.mixture import mix
-    from motorworks.train.checkpoint import load
-    from motorworks.train.evaluate import surprise
 
     weights = balance(clips, config.balance)
     if not config.mixture.changes:
         return weights, {}
-    models = [load(model.path / "model.safetensors")[0] for model in inputs.many("foresees")] if config.mixture.surprise_gain else []
-    amazed = [surprise(models[0], clip) for clip in clips] if models else None
     mixed = mix(clips, weights, config.mixture, amazed)
     return mixed.weights, {"quota_shares_before": mixed.before, "quota_shares_after": mixed.after, "quotas_unmet": mixed.unmet}
 

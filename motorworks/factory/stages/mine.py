@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from motorworks.curate.mine import MineConfig
 from motorworks.factory.artifact import Inputs
+from motorworks.factory.stages.surprised import surprises
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
     drive = inputs.one("drive")
     store = ClipStore(drive.path)
     drives = pickle.loads((drive.path / "drives.pickle").read_bytes())
-    surprise = [_surprise(config, inputs, store.read_front(row["clip"])) for row in drives]
+    # in the cloud: the world head is not in the car
+    surprise = surprises(inputs.one("model"), (store.read_front(row["clip"]) for row in drives), threads=config.threads)
     disagreement = [np.array([np.nan if value is None else value for value in row["disagreement_m"]]) for row in drives]
     limits = _limits(config, surprise, disagreement)
     failures: list[Failure] = []
@@ -62,15 +64,6 @@ def run(config: MineStepConfig, inputs: Inputs, out: Output) -> None:
         surprise_limit=limits.min_surprise,
         disagreement_limit_m=limits.min_disagreement,
     )
-
-
-def _surprise(config: MineStepConfig, inputs: Inputs, clip: "Clip") -> "Array":
-    """World-head error of every moment of a drive, in the cloud: the head is not in the car."""
-    from motorworks.train.checkpoint import load
-    from motorworks.train.evaluate import surprise
-
-    model, _ = load(inputs.one("model").path / "model.safetensors")
-    return surprise(model, clip, threads=config.threads)
 
 
 def _limits(config: MineStepConfig, surprise: "list[Array]", disagreement: "list[Array]") -> MineConfig:
