@@ -45,6 +45,10 @@ class RunClock:
         self.enter(self._bucket)
         return dict(self.seconds)
 
+    def row(self) -> dict[str, float]:
+        """The same beside the losses of a progress row."""
+        return as_row(self.read())
+
     def lose(self, kept: Mapping[str, float]) -> None:
         """Steps since `kept` was read did not survive: their time was for nothing."""
         self.enter(self._bucket)
@@ -60,6 +64,11 @@ class RunClock:
         for bucket, value in own.items():
             self.seconds[bucket] += value
         self.seconds["restart"] += max(0.0, restart_s)
+
+
+def as_row(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by bucket as columns of a row: `compute_s` and so on."""
+    return {f"{bucket}_s": value for bucket, value in seconds.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -169,7 +169,7 @@ class _Run:
         self.course.took({"lr": lr, **row}, drawn.cursor, record=record)
         if record and self.on_progress is not None:
             with self.clock.during("evaluation"):
-                self.on_progress(step + 1, self.course.curves[-1])
+                self.on_progress(step + 1, self.course.curves[-1] | self.clock.row())
 
     def _anywhere(self, wrong: list[str]) -> bool:
         """Whether any rank has found something: those that see the same samples may differ by a rounding, and all must leave a batch out or none."""

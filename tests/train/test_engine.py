@@ -24,7 +24,9 @@ from motorworks.train.faults import FaultWatch, Preempted
 from motorworks.train.feed import Cursor, Drawn, InMemory
 from motorworks.train.fit_config import FaultPolicy, FitConfig
 from motorworks.train.learner import Learner
+from motorworks.train.live import flops_of_steps, live_words
 from motorworks.train.loop import FitResult, fit
+from motorworks.train.peak import measure_gemm_flops
 from motorworks.train.ranks import Ranks
 from motorworks.train.snapshot import SnapshotConfig, Snapshots
 
@@ -255,3 +257,31 @@ def test_every_second_has_a_name_and_the_five_figures_follow(straight):
     five = utilisation(seconds, model_flops=44.0 * 30, peak_flops=100.0, allocated_frac=0.5)
     assert five.goodput_frac == pytest.approx(44 / 67) and five.busy_frac == pytest.approx(51 / 67)
     assert five.mfu_frac == pytest.approx(0.3) and five.effective_mfu_frac == pytest.approx(44 * 30 / (67 * 100))
+
+
+def test_figures_are_told_while_it_runs_and_change_no_bit(straight):
+    rows, model = [], dying.model()
+    result = fit(model, steering_samples(), CONFIG, threads=1, on_progress=lambda step, row: rows.append(row))
+    assert same(straight, result, model)  # the curve has no clock in it
+    assert [row["step"] for row in rows] == [row["step"] for row in result.curves]
+    last = rows[-1]
+    assert {name: value for name, value in last.items() if not name.endswith("_s")} == result.curves[-1]
+    assert all(0 <= last[f"{bucket}_s"] <= result.seconds[bucket] for bucket in BUCKETS)
+    clock = {f"{bucket}_s": 0.0 for bucket in BUCKETS} | {"init_s": 1.0, "compute_s": 7.0, "recompute_s": 2.0}
+    flops = flops_of_steps(model.config, CONFIG, 9)
+    words = live_words({"step": 9.0, "loss": 0.5} | clock, model.config, CONFIG, peak_flops=flops / 2.8, allocated_frac=0.5)
+    assert words == "loss 0.500 · allocated 50, busy 90, goodput 70, MFU 40, effective 28 %"
+
+
+@pytest.mark.parametrize("think_every", [1, 4])
+def test_flops_so_far_are_those_of_the_result(think_every: int):
+    config, model = replace(CONFIG, think_every=think_every), dying.model()
+    result = fit(model, steering_samples(), config, threads=1)
+    of_all = result.tokens_per_s * result.flops_per_token * result.wall_s
+    assert flops_of_steps(model.config, config, config.steps) == pytest.approx(of_all)
+
+
+def test_measuring_the_peak_leaves_what_is_drawn_next_as_it_was():
+    before = torch.get_rng_state()
+    assert measure_gemm_flops(threads=1, size=64, repeats=2) > 0
+    assert torch.equal(torch.get_rng_state(), before)

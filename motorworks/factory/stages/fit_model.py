@@ -10,7 +10,7 @@ from motorworks.models.config import ModelConfig
 from motorworks.train.fit_config import FitConfig, ParallelPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from motorworks.train.loop import FitResult
 
@@ -63,39 +63,51 @@ def run(config: FitModelConfig, inputs: Inputs, out: Output) -> None:
     if config.only_thoughtful:
         samples = samples.select(samples.has_thought & samples.controls_valid.any(axis=1))
     with process_group(config.device):
+        peak = peak_flops(threads=config.threads, device=config.device, precision=config.fit.precision)
+        words = live_of(config.fit, model, peak, threads=config.threads, device=config.device)
         result = fit(
             model,
             samples,
             config.fit,
             device=config.device,
             threads=config.threads,
-            on_progress=progress_of(out, config.fit.steps),
+            on_progress=lambda done, row: out.progress(done, config.fit.steps, "steps", words(row)),
             plan=config.plan,
             snapshots=SnapshotConfig(folder=out.resume),
         )
     if rank() == 0:
         save(out.path / "model.safetensors", model)
     (out.path / "curves.json").write_text(json.dumps(curve_rows(result.curves)))
-    out.record(
-        num_samples_available=len(samples), **facts_of([result], model, threads=config.threads, device=config.device, precision=config.fit.precision)
-    )
+    facts = facts_of([result], model, peak, threads=config.threads, device=config.device)
+    out.record(num_samples_available=len(samples), **facts)
 
 
-def progress_of(out: Output, steps: int) -> Any:
-    """Shows steps and loss."""
-    return lambda done, row: out.progress(done, steps, "steps", f"loss {row['loss']:.3f}")
-
-
-def facts_of(results: "Sequence[FitResult]", model: Any, *, threads: int, device: str = "cpu", precision: str = "fp32") -> dict[str, Any]:
-    """Clock and utilisation of one fit or several, each number with its own name: MFU is against a matrix product measured just now."""
+def peak_flops(*, threads: int, device: str, precision: str) -> float:
+    """What all ranks together do in a matrix product just now; before the first fit of a stage, so that its figures can be shown live."""
     import torch
 
     from motorworks.factory.launch import num_ranks
-    from motorworks.factory.process_group import allocated_frac
-    from motorworks.train.clock import utilisation
     from motorworks.train.peak import measure_gemm_flops
 
-    peak = measure_gemm_flops(threads=threads, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32) * num_ranks()
+    return measure_gemm_flops(threads=threads, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32) * num_ranks()
+
+
+def live_of(fit: FitConfig, model: Any, peak: float, *, threads: int, device: str = "cpu") -> "Callable[[Mapping[str, float]], str]":
+    """The words of a fit's progress rows: loss and the five figures up to there."""
+    from functools import partial
+
+    from motorworks.factory.process_group import allocated_frac
+    from motorworks.train.live import live_words
+
+    return partial(live_words, member=model.config, config=fit, peak_flops=peak, allocated_frac=allocated_frac(device, threads))
+
+
+def facts_of(results: "Sequence[FitResult]", model: Any, peak: float, *, threads: int, device: str = "cpu") -> dict[str, Any]:
+    """Clock and utilisation of one fit or several, each number with its own name: MFU is against `peak_flops`."""
+    from motorworks.factory.launch import num_ranks
+    from motorworks.factory.process_group import allocated_frac
+    from motorworks.train.clock import utilisation
+
     wall_s = sum(result.wall_s for result in results)
     seconds = {name: sum(result.seconds[name] for result in results) for name in results[0].seconds}
     flops = sum(result.tokens_per_s * result.flops_per_token * result.wall_s for result in results)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from motorworks.factory.stages.fit_model import curve_rows, facts_of
+from motorworks.factory.stages.fit_model import curve_rows, facts_of, live_of, peak_flops
 from motorworks.factory.step import Output
 from motorworks.train.fit_config import FitConfig
 
@@ -65,6 +65,7 @@ def learn_on_policy(
     from motorworks.policy.model import ModelPolicy
     from motorworks.policy.noise import NoiseConfig, Perturbed
     from motorworks.policy.steady import AS_PLANNED
+    from motorworks.train.clock import as_row
     from motorworks.train.loop import fit
     from motorworks.train.on_policy import samples_from_on_policy
     from motorworks.train.samples import concat
@@ -78,7 +79,8 @@ def learn_on_policy(
     fits: list[FitResult] = []
     curve: list[dict[str, Any]] = []
     rounds: list[dict[str, Any]] = []
-    num_rounds = len(config.labeller_drives_frac)
+    num_rounds, where = len(config.labeller_drives_frac), {"threads": config.threads, "device": config.device}
+    peak = peak_flops(precision=config.fit.precision, **where)
     model.to(config.device)
     student = ModelPolicy(TorchInfer(model, threads=config.threads), name="student", stride_steps=config.stride, steady=AS_PLANNED)
     labeller = Perturbed(labeller, seed=config.seed, config=NoiseConfig(curvature_per_m=config.push_per_m))  # where it drives it must show recoveries
@@ -96,7 +98,7 @@ def learn_on_policy(
         settings = config.last_fit if config.last_fit is not None and number == num_rounds - 1 else config.fit
         # pictures are the memory of this stage: they are joined once a round, and let go before the next
         learnt = _beside(known, gathered, config.known_share)
-        result = fit(model, learnt, replace(settings, seed=settings.seed + number), device=config.device, threads=config.threads)
+        result = fit(model, learnt, replace(settings, seed=settings.seed + number), **where)
         del learnt
         fits.append(result)
         curve += curve_rows(result.curves, offset=curve[-1]["step"] if curve else 0)
@@ -112,8 +114,9 @@ def learn_on_policy(
             }
         )
         ended = f"{data.completed_frac:.0%} of {data.num_ended} episodes completed"
-        out.say(f"round {number + 1}/{num_rounds}: {ended}, loss {rounds[-1]['last_loss']:.3f}")
-    facts = facts_of(fits, model, threads=config.threads, device=config.device, precision=config.fit.precision)
+        figures = live_of(settings, model, peak, **where)(result.curves[-1] | as_row(result.seconds))
+        out.say(f"round {number + 1}/{num_rounds}: {ended}, {figures}")
+    facts = facts_of(fits, model, peak, **where)
     return Learnt(curve=curve, rounds=rounds, gathered=concat(gathered), facts=facts)
 
 
