@@ -17,8 +17,8 @@ from motorworks.train.feed import Ahead, InMemory, Source
 from motorworks.train.fit_config import FitConfig, ParallelPlan
 from motorworks.train.float8 import check_float8
 from motorworks.train.learner import Learner, thinks
+from motorworks.train.live import flops_of_steps
 from motorworks.train.losses import Loss
-from motorworks.train.planner.shapes import train_flops
 from motorworks.train.prepared import prepared
 from motorworks.train.ranks import Ranks
 from motorworks.train.samples import Samples
@@ -244,14 +244,13 @@ def _result(model: DrivingModel, config: FitConfig, course: Course, seconds: dic
     thinks_frac = len(range(0, config.steps, config.think_every)) / config.steps if thinks(config.losses) else 0.0
     images = (member.num_frames * member.num_views + world) * member.num_patches
     tokens = images + thinks_frac * member.num_full_tokens + (1 - thinks_frac) * member.num_plan_tokens
-    flops = thinks_frac * train_flops(member, thought=True, world=world) + (1 - thinks_frac) * train_flops(member, thought=False, world=world)
     num_samples, wall_s = config.steps * config.batch_size, sum(seconds.values())
     return FitResult(
         curves=course.curves,
         num_samples=num_samples,
         samples_per_s=num_samples / wall_s,
         tokens_per_s=num_samples * tokens / wall_s,
-        flops_per_token=flops / tokens,
+        flops_per_token=flops_of_steps(member, config, config.steps) / (num_samples * tokens),
         busy_s=seconds["compute"],
         data_s=seconds["data_wait"],
         wall_s=wall_s,
