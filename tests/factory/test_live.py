@@ -42,4 +42,3 @@ def test_the_five_figures_are_told_at_every_recorded_row(tmp_path: Path, monkeyp
     assert not any(name.endswith("_s") for row in curve for name in row["parts"])
     allocated, busy, goodput, mfu, effective = (int(value) for value in found.groups()[1:])
     assert allocated == round(100 * metrics["allocated_frac"]) and 0 < effective <= mfu and 0 < busy <= goodput <= 100  # nothing was lost
-    assert mfu == pytest.approx(100 * metrics["mfu_frac"], abs=5)  # of the whole run, a moment later
