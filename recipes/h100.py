@@ -1,16 +1,23 @@
-"""One large GPU: the factory's line with a member of 37M parameters, and four members of 37M to 322M side by side. Four commands, each under
-ten minutes; what is made stays, and a command that was stopped goes on. docs/h100.md says what each costs and what to bring back.
+"""One large GPU: the factory's line with a member of 37M parameters, four members of 37M to 322M side by side, and a scaling grid of 1M to 52M
+with a forecast for 167M. Five commands, each under ten minutes but the grid, which takes sixteen; what is made stays, and a command that was
+stopped goes on. docs/h100.md says what each costs and what to bring back.
 
     motorworks run --recipe recipes.h100:clips                    drives of the town, drawn on the GPU
     motorworks run --recipe recipes.h100:pace                     MFU, and Hugging Face's Trainer beside us
     motorworks run --recipe recipes.h100:members --workers 4      all members trained and judged in closed loop, the pace on the same page
     motorworks run h100 --workers 8                               the whole line, down to a student that fits in a car
+    motorworks run --recipe recipes.h100:scaling --workers 2      a scaling grid, its forecast, and the run that it was about
     motorworks run --recipe recipes.h100:rehearsal --workers 2    all of it, small, on two CPU cores: it needs no GPU
 
 Steps come from arithmetic, for none of this has run on a GPU yet. An H100 multiplies 989 TFLOP/s in bf16 (data sheet, dense); at 40 % of it a step
 of 256 samples, 10 to 92 GFLOP each, takes 7, 18, 32 and 59 ms. Eager kernels are launched from Python in some 40 ms a step, so the small
 members wait for that: 40, 40, 45, 65 ms, and 800 steps of all four are 150 s. What the CPU does is known from two cores (docs/log.md): the
 expert's plan 0.15 ms, video 2,000 frames/s, a labelled sample of a drive 1 to 2 ms, so 1,536 recordings take 80 s and the line's drives 3 minutes.
+
+The grid: a step of the member of 448 with all losses is some 2,400 kernels (operators that are no views, counted on a CPU), which makes 17 us each
+of those 40 ms. A step of the action alone is 1,030, 1,250, 1,660, 2,250 and 3,000 for widths of 128, 192, 320, 512 and 768: 17, 21, 28, 38 and 51 ms,
+longer than their arithmetic (64 samples of 0.3 to 35 GFLOP). Four amounts are 1.62 times the 39,000 samples of the largest run; with two passes and
+two seeds a width takes 3,900 steps of 64, the largest 2,440: 410 s for the four, and 125 s. To read samples, judge and write some 3.3 s a run: 105 s.
 """
 
 from dataclasses import dataclass, replace
@@ -24,6 +31,7 @@ from motorworks.factory.stages.pace import PaceConfig
 from motorworks.factory.step import RecipeOptions, Step
 from motorworks.models.scaled import scaled
 from motorworks.train.fit_config import FitConfig, LossWeights
+from recipes import scaling as grids
 from recipes import tiny
 
 SEEING = LossWeights(action=1.0, reasoned=0.0, language=0.0, world=0.5)
@@ -43,11 +51,18 @@ class Scale:
     compiles: bool = True  # the blocks of the largest member, for minutes
     member_steps: tuple[int, int] = (600, 200)  # three passes over the clips, then the thoughts
     num_scenarios: int = 24
+    grid: grids.Sizes  # of the same clips; device, precision and threads are those of the line
 
 
 H100 = Scale(
     name="h100",
     widths=(448, 640, 768, 960),  # 37, 99, 171 and 322 million parameters
+    grid=grids.Sizes(
+        widths=(128, 192, 320, 512),  # 1.1 to 52 million of the fast plan's parameters
+        largest_width=768,  # 167 million
+        num_samples=39_000,  # what is not held out of all clips
+        batch_size=64,  # a step takes as long with 32; more would leave the smallest runs too few steps
+    ),
     line=tiny.Sizes(
         num_recordings=1536,
         model=scaled(448).config,
@@ -71,9 +86,20 @@ REHEARSAL = Scale(
     compiles=False,
     member_steps=(4, 4),
     num_scenarios=2,
+    grid=grids.Sizes(
+        widths=(16, 24, 32),
+        largest_width=40,
+        data_fracs=(0.3, 0.5, 0.75),
+        num_samples=200,
+        num_seeds=1,
+        passes=1,
+        batch_size=8,
+        num_scenarios=2,
+        num_resamples=20,
+    ),
     line=replace(
         H100.line,
-        num_recordings=4,
+        num_recordings=12,
         model="nano",
         student="pico",
         pretrain_steps=4,
@@ -119,10 +145,21 @@ def members(options: RecipeOptions) -> tuple[Step, ...]:
     return _device(H100), *_paces(H100, options), _judged(H100, options)
 
 
+def scaling(options: RecipeOptions) -> tuple[Step, ...]:
+    """How loss falls with size and data, larger: four sizes by four amounts of data, and a forecast for the member of 768."""
+    return _device(H100), *_grid(H100, options)
+
+
 def rehearsal(options: RecipeOptions) -> tuple[Step, ...]:
-    """Every step of the above at toy size: the line, then the members, whose page it writes (`motorworks report rehearsal`: the line's)."""
+    """Every step of the above at toy size: the line, the grid, then the members, whose page it writes (`motorworks report rehearsal`: the line's;
+    `rehearsal_scaling`: the grid's)."""
     line = tiny.chain(REHEARSAL.name, REHEARSAL.line, options)
-    return _device(REHEARSAL), *line, *_paces(REHEARSAL, options), _judged(REHEARSAL, options)
+    return _device(REHEARSAL), *line, *_grid(REHEARSAL, options), *_paces(REHEARSAL, options), _judged(REHEARSAL, options)
+
+
+def scaling_rehearsal(options: RecipeOptions) -> tuple[Step, ...]:
+    """The grid's part of the rehearsal."""
+    return _device(REHEARSAL), *_grid(REHEARSAL, options)
 
 
 def _device(scale: Scale) -> Step:
@@ -146,6 +183,13 @@ def _paces(scale: Scale, options: RecipeOptions) -> tuple[Step, ...]:
         config = PaceConfig(model=scaled(width).config, fit=fit, warm_steps=warm, device=scale.line.device, threads=scale.line.threads)
         steps.append(Step(name=f"{scale.name}_members/turn1/{name}/pace", run=pace_stage.run, config=config, inputs=samples))
     return tuple(steps)
+
+
+def _grid(scale: Scale, options: RecipeOptions) -> tuple[Step, ...]:
+    """As recipes.scaling, of the clips that the others learn from."""
+    name, line = f"{scale.name}_scaling", scale.line
+    sizes = replace(scale.grid, device=line.device, precision=line.precision, threads=line.threads)
+    return grids.speed(name, sizes), *grids.law(f"{name}/turn1", sizes, options, _samples(scale, options))
 
 
 def _judged(scale: Scale, options: RecipeOptions) -> Step:

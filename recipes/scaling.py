@@ -42,6 +42,9 @@ class Sizes:
     held_out_frac: float = 0.15
     num_scenarios: int = 12
     num_resamples: int = 300
+    batch_size: int | None = None  # None: each member's own
+    device: str = "cpu"  # of the town's pictures, of every run, and of whoever is driven at the end
+    precision: str = "fp32"  # of training; runs are judged in fp32
     threads: int = 1  # of a run; runs of the grid go on side by side: see --workers
 
 
@@ -62,12 +65,18 @@ def small(options: RecipeOptions) -> tuple[Step, ...]:
 def chain(name: str, sizes: Sizes, options: RecipeOptions) -> tuple[Step, ...]:
     """Clips of the user's, and of the town where there are none; then the law of what was curated. How fast the machine is stands beside."""
     here = f"{name}/turn{options.turn}"
-    town = TownClipsConfig(num_recordings=_excerpts(sizes), threads=sizes.threads, seed=1 + options.seed)
+    town = TownClipsConfig(num_recordings=_excerpts(sizes), device=sizes.device, threads=sizes.threads, seed=1 + options.seed)
     driven = {} if options.clips else {"town": Step(name=f"{name}/town_clips", run=town_clips.run, config=town)}
     read = Step(name=f"{here}/ingest", run=ingest.run, config=ingest.given(options), inputs=driven)
     chosen = Step(name=f"{here}/curate", run=curate.run, config=CurateConfig(), inputs={"clips": read})
-    pace = ScalingSpeedConfig(widths=(*sizes.widths, sizes.largest_width), threads=sizes.threads)
-    return Step(name=f"{name}/speed", run=scaling_speed.run, config=pace), *law(here, sizes, options, chosen)
+    return speed(name, sizes), *law(here, sizes, options, chosen)
+
+
+def speed(name: str, sizes: Sizes) -> Step:
+    """How fast each member trains here."""
+    how = {"batch_size": sizes.batch_size, "device": sizes.device, "precision": sizes.precision, "threads": sizes.threads}
+    pace = ScalingSpeedConfig(widths=(*sizes.widths, sizes.largest_width), **how)
+    return Step(name=f"{name}/speed", run=scaling_speed.run, config=pace)
 
 
 def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> tuple[Step, ...]:
@@ -79,6 +88,9 @@ def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> tuple
         data_fracs=sizes.data_fracs,
         most_samples=sizes.num_samples,
         passes=sizes.passes,
+        batch_size=sizes.batch_size,
+        device=sizes.device,
+        precision=sizes.precision,
         threads=sizes.threads,
         seed=options.seed,
         num_seeds=sizes.num_seeds,
@@ -86,7 +98,7 @@ def law(here: str, sizes: Sizes, options: RecipeOptions, curated: Step) -> tuple
     last = replace(cells, widths=(sizes.largest_width,), data_fracs=(1.0,))
     told = ScalingForecastConfig(largest=last, num_resamples=sizes.num_resamples, seed=options.seed)
     checked = ScalingCheckConfig(num_resamples=sizes.num_resamples, seed=options.seed)
-    driven = ScalingWheelConfig(num_scenarios=sizes.num_scenarios, threads=sizes.threads)
+    driven = ScalingWheelConfig(num_scenarios=sizes.num_scenarios, device=sizes.device, threads=sizes.threads)
     grid = Step(name=f"{here}/grid", run=scaling_cell.run, config=cells, inputs=samples)
     forecast = Step(name=f"{here}/forecast", run=scaling_forecast.run, config=told, inputs=samples | {"grid": grid})
     largest = Step(name=f"{here}/largest", run=scaling_cell.run, config=last, inputs=samples | {"forecast": forecast})

@@ -38,12 +38,12 @@ def action_loss(
     model.eval()
     samples = samples.seen_as(num_frames=model.config.num_frames, num_views=model.config.num_views)
     loss, generator = ActionLoss(), np.random.default_rng(0)
-    means = []
+    means, device = [], next(model.parameters()).device
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         total = 0.0
         for first in range(start, end, batch_size):
             rows = np.arange(first, min(first + batch_size, end))
-            batch = gather(samples, rows, NO_JITTER, generator, world=False)
+            batch = gather(samples, rows, NO_JITTER, generator, world=False).to(device)
             total += len(rows) * float(loss(model(look(model, batch, thought=False)[0]), batch)[0])
         means.append(total / (end - start))
     return np.array(means)

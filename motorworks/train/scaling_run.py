@@ -42,23 +42,26 @@ def train_run(
     passes: int,
     seed: int,
     lr: float | None = None,
+    batch_size: int | None = None,
     device: str = "cpu",
+    precision: str = "fp32",
     threads: int = 1,
 ) -> ScalingRun:
-    """`passes` over the samples with the member's own batch and rate (or `lr`); held-out samples of recording i end at `held_out_ends[i]`."""
+    """`passes` over the samples with the member's own batch and rate (or these); held-out samples of recording i end at `held_out_ends[i]`.
+    Judged on the same device, in fp32 whatever the precision of training."""
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     member = scaled(width)
-    model, lr = DrivingModel(member.config), lr or member.lr
-    steps = max(1, round(passes * len(train) / member.batch_size))
-    config = FitConfig(steps=steps, batch_size=member.batch_size, lr=lr, losses=ONLY_ACTION, seed=seed)
+    model, lr, batch_size = DrivingModel(member.config), lr or member.lr, batch_size or member.batch_size
+    steps = max(1, round(passes * len(train) / batch_size))
+    config = FitConfig(steps=steps, batch_size=batch_size, lr=lr, losses=ONLY_ACTION, seed=seed, precision=precision)
     fitted = fit(model, train, config, device=device, threads=threads)
-    means = action_loss(model.cpu(), held_out, held_out_ends, threads=threads)
+    means = action_loss(model, held_out, held_out_ends, threads=threads)
     loss, low, high = bootstrap(means, weights=np.diff(held_out_ends, prepend=0).astype(np.float64))
     size = size_of(width)
-    facts = size | {"steps": steps, "lr": lr, "batch_size": member.batch_size, "passes": passes}
+    facts = size | {"steps": steps, "lr": lr, "batch_size": batch_size, "passes": passes}
     facts |= {"flops": size["flops_per_sample"] * fitted.num_samples, "train_loss": fitted.curves[-1]["loss"]}
-    return ScalingRun(model=model, fitted=fitted, facts=facts | {"loss": loss, "loss_low": low, "loss_high": high})
+    return ScalingRun(model=model.cpu(), fitted=fitted, facts=facts | {"loss": loss, "loss_low": low, "loss_high": high})
 
 
 def size_of(width: int) -> dict[str, float]:
@@ -71,14 +74,15 @@ def size_of(width: int) -> dict[str, float]:
     return {"params": params, "flops_per_sample": train_flops(model.config, thought=False, world=False)}
 
 
-def samples_per_s(width: int, *, num_steps: int, threads: int) -> float:
+def samples_per_s(width: int, *, num_steps: int, threads: int, batch_size: int | None = None, device: str = "cpu", precision: str = "fp32") -> float:
     """How fast a member trains here, on noise, one warm step aside."""
     torch.set_num_threads(threads)
     member = scaled(width)
-    model, nothing = DrivingModel(member.config), noise(2 * member.batch_size)
-    config = FitConfig(steps=1, batch_size=member.batch_size, lr=member.lr, losses=ONLY_ACTION)
-    fit(model, nothing, config, threads=threads)
-    return fit(model, nothing, replace(config, steps=num_steps), threads=threads).samples_per_s
+    batch_size = batch_size or member.batch_size
+    model, nothing = DrivingModel(member.config), noise(2 * batch_size)
+    config = FitConfig(steps=1, batch_size=batch_size, lr=member.lr, losses=ONLY_ACTION, precision=precision)
+    fit(model, nothing, config, device=device, threads=threads)
+    return fit(model, nothing, replace(config, steps=num_steps), device=device, threads=threads).samples_per_s
 
 
 def noise(num: int) -> Samples:

@@ -1,6 +1,7 @@
 """The recipe for a GPU: its rehearsal is the same graph, without a GPU it says what to do, and a pace is measured and shown."""
 
 import importlib.util
+import json
 import re
 import sys
 from dataclasses import replace
@@ -38,7 +39,7 @@ def _graph(*goals: Step, scale: h100.Scale) -> set[tuple[str, str, tuple[str, ..
 
 
 def test_the_rehearsal_is_the_same_graph() -> None:
-    whole = (*h100.h100(OPTIONS), *h100.clips(OPTIONS), *h100.pace(OPTIONS), *h100.members(OPTIONS))
+    whole = (*h100.h100(OPTIONS), *h100.clips(OPTIONS), *h100.pace(OPTIONS), *h100.scaling(OPTIONS), *h100.members(OPTIONS))
     assert _graph(*whole, scale=h100.H100) == _graph(*h100.rehearsal(OPTIONS), scale=h100.REHEARSAL)
     on = {name: {getattr(step.config, "device", "") for step in order(*goals)} for name, goals in (("h100", whole), ("r", h100.rehearsal(OPTIONS)))}
     assert on == {"h100": {"cuda", ""}, "r": {"cpu", ""}}
@@ -49,10 +50,29 @@ def test_the_rehearsal_is_the_same_graph() -> None:
 def test_without_a_gpu_the_first_step_says_what_runs_here(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    first = order(*h100.h100(OPTIONS))[0]
-    assert first.run is check_device.run
-    with pytest.raises(StageFailed, match=r"torch .* finds none.*recipes\.h100:rehearsal"):
-        Runner(tmp_path).make(*h100.h100(OPTIONS))
+    for recipe in (h100.h100, h100.scaling):
+        first = order(*recipe(OPTIONS))[0]
+        assert first.run is check_device.run
+        with pytest.raises(StageFailed, match=r"torch .* finds none.*recipes\.h100:rehearsal"):
+            Runner(tmp_path).make(*recipe(OPTIONS))
+
+
+@pytest.mark.slow
+def test_the_rehearsed_grid_trains_in_bf16_and_says_what_the_largest_will_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = Step(name="toy/turn1/curate", run=toy_scaling.curated, config=toy_scaling.Curated(num_recordings=24, samples_each=12))
+    monkeypatch.setattr(h100, "_samples", lambda scale, options: samples)  # in place of drives of the town
+    goals = h100.scaling_rehearsal(OPTIONS)
+    made = Runner(tmp_path).make(*goals)
+    here, sizes = "rehearsal_scaling/turn1", h100.REHEARSAL.grid
+    rows, last = (json.loads((made[f"{here}/{stage}"].path / "cells.json").read_text()) for stage in ("grid", "largest"))
+    assert len(rows) == 9 and {row["batch_size"] for row in [*rows, *last]} == {sizes.batch_size}
+    assert [row["width"] for row in last] == [sizes.largest_width]
+    configs = [step.config for step in order(*goals) if hasattr(step.config, "precision")]
+    assert len(configs) == 3 and all(config.precision == "bf16" for config in configs)
+    assert {row["width"] for row in json.loads((made["rehearsal_scaling/speed"].path / "speed.json").read_text())} == {*sizes.widths, 40}
+    assert "error_frac" in json.loads((made[f"{here}/check"].path / "check.json").read_text())
+    page = write_report(tmp_path, "rehearsal_scaling", 1).read_text()
+    assert "isoFLOP" in page and "incomplete" not in page
 
 
 def test_a_pace_is_measured_and_shown(tmp_path: Path) -> None:

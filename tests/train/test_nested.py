@@ -14,7 +14,7 @@ from motorworks.train.batch import NO_JITTER, gather
 from motorworks.train.evaluate import action_loss
 from motorworks.train.nested import compact, first_recordings, nested_by_recording
 from motorworks.train.samples import Samples
-from motorworks.train.scaling_run import noise, size_of, train_run
+from motorworks.train.scaling_run import noise, samples_per_s, size_of, train_run
 
 RECORDINGS = [f"r{number}" for number in range(10) for _ in range(3 + number)]
 
@@ -66,6 +66,17 @@ def test_a_run_repeats_itself_and_its_loss_is_a_mean_over_recordings():
     assert first.facts["loss"] == pytest.approx((10 * each[0] + 6 * each[1]) / 16)
     assert action_loss(first.model, held_out, ends, batch_size=4) == pytest.approx(each, rel=1e-5)
     assert each[0] == pytest.approx(action_loss(first.model, held_out.select(np.arange(10)), np.array([10]))[0], rel=1e-6)
+
+
+def test_a_run_may_have_another_batch_and_train_in_bf16_and_is_judged_in_fp32():
+    samples, ends = noise(48), np.array([10, 16])
+    train, held_out = samples.select(np.arange(32)), samples.select(np.arange(32, 48))
+    plain, low = (train_run(16, train, held_out, ends, passes=2, seed=3, batch_size=16, precision=precision) for precision in ("fp32", "bf16"))
+    assert plain.facts["steps"] == 4 and plain.facts["batch_size"] == 16
+    assert plain.facts["loss"] != low.facts["loss"] == pytest.approx(plain.facts["loss"], rel=0.05)
+    each = action_loss(low.model, held_out, ends)
+    assert low.facts["loss"] == pytest.approx((10 * each[0] + 6 * each[1]) / 16)
+    assert samples_per_s(16, num_steps=1, threads=1, batch_size=4, precision="bf16") > 0
 
 
 def test_sizes_are_those_of_the_model_and_grow_with_the_width():

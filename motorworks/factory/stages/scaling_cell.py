@@ -21,7 +21,9 @@ class ScalingCellConfig:
     data_fracs: tuple[float, ...]
     most_samples: int  # of the largest run
     passes: int = 2  # over its samples, for every run
+    batch_size: int | None = None  # None: each member's own
     device: str = "cpu"
+    precision: str = "fp32"  # of training; every run is judged in fp32
     threads: int = 1  # of one run; runs are items, so several go on at once with several workers
     seed: int = 0
     num_seeds: int = 1  # of `seed` and those after it: runs that differ in nothing else
@@ -33,6 +35,8 @@ class ScalingCellConfig:
             raise ValueError(
                 f"most_samples, threads and num_seeds must be positive and passes 1 to 4 (more are no longer as good as new samples): {self}"
             )
+        if self.precision not in ("fp32", "bf16") or (self.batch_size is not None and self.batch_size < 1):
+            raise ValueError(f"precision must be fp32 or bf16, and batch_size positive or None: {self}")
 
 
 def run(config: ScalingCellConfig, inputs: Inputs, out: Output) -> None:
@@ -43,7 +47,7 @@ def run(config: ScalingCellConfig, inputs: Inputs, out: Output) -> None:
     # a run made for an earlier forecast is not taken for this one's: a forecast is tested by what was not there yet
     read = {"samples": samples.digest, "forecast": [forecast.digest for forecast in inputs.many("forecast")]}
     keys = {digest(read | one)[:32]: one for one in runs}
-    folders = out.items("cell", list(keys), partial(_train, config, samples.path, keys), depends_on={"device": config.device, **_bits(config)})
+    folders = out.items("cell", list(keys), partial(_train, config, samples.path, keys), depends_on=_bits(config))
     rows = [json.loads((folder / "cell.json").read_text()) for folder in folders]
     for folder, row in zip(folders, rows, strict=True):
         for file in ("model.safetensors", "curves.json", "clock.json"):
@@ -80,8 +84,8 @@ def _check_forecast(config: ScalingCellConfig, inputs: Inputs) -> None:
                 raise BadInput(f"{forecast} is about a run {about}, this one is {planned['name']}: give both steps the same width and samples")
 
 
-def _bits(config: ScalingCellConfig) -> dict[str, int]:
-    return {"passes": config.passes, "threads": config.threads}
+def _bits(config: ScalingCellConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in ("passes", "batch_size", "device", "precision", "threads")}
 
 
 def _train(config: ScalingCellConfig, folder: Path, keys: dict[str, dict[str, Any]], key: str, out: Path) -> None:
@@ -97,7 +101,7 @@ def _train(config: ScalingCellConfig, folder: Path, keys: dict[str, dict[str, An
     train, held_out = (load_samples(folder / f"{part}.npz") for part in ("train", "held_out"))
     ends = np.array(json.loads((folder / "ends.json").read_text())["held_out"])
     train = train.select(np.arange(planned["num_samples"]))
-    done = train_run(planned["width"], train, held_out, ends, device=config.device, seed=planned["seed"], **_bits(config))
+    done = train_run(planned["width"], train, held_out, ends, seed=planned["seed"], **_bits(config))
     save(out / "model.safetensors", done.model)
     (out / "cell.json").write_text(json.dumps(planned | done.facts, indent=1))
     (out / "curves.json").write_text(json.dumps(curve_rows(done.fitted.curves)))

@@ -14,6 +14,9 @@ class ScalingSpeedConfig:
 
     widths: tuple[int, ...]
     num_steps: int = 6
+    batch_size: int | None = None  # None: each member's own
+    device: str = "cpu"
+    precision: str = "fp32"
     threads: int = 1
 
 
@@ -21,9 +24,9 @@ def run(config: ScalingSpeedConfig, inputs: Inputs, out: Output) -> None:
     """Leaves speed.json, a row a width: params, flops_per_sample, samples_per_s."""
     from motorworks.train.scaling_run import samples_per_s, size_of
 
-    rows = []
+    rows, how = [], {name: getattr(config, name) for name in ("num_steps", "batch_size", "device", "precision", "threads")}
     for done, width in enumerate(config.widths, start=1):
-        speed = samples_per_s(width, num_steps=config.num_steps, threads=config.threads)
+        speed = samples_per_s(width, **how)
         rows.append({"width": width, "samples_per_s": speed} | size_of(width))
         out.progress(done, len(config.widths), "widths")
     out.volatile("speed.json").write_text(json.dumps(rows, indent=1))

@@ -27,6 +27,7 @@ class ScalingWheelConfig:
 
     num_scenarios: int = 12
     num_agents: int = 10
+    device: str = "cpu"  # of whoever drives, in fp32; the town that judges is the CPU's
     threads: int = 1
 
 
@@ -73,7 +74,7 @@ def _drive(config: ScalingWheelConfig, keys: dict[str, str], files: dict[str, Pa
     from motorworks.sim.town import Town
 
     scenarios = town_scenarios(FIRST_SEED, config.num_scenarios, num_agents=config.num_agents)
-    policy = _driver(keys[key], files, config.threads)()
+    policy = _driver(keys[key], files, config)()
     rollouts = roll_out(Town(min(NUM_ENVS, len(scenarios)), threads=config.threads), policy, scenarios)
     scores = [score_rollout(rollout) for rollout in rollouts]
     for of in scores:
@@ -83,7 +84,4 @@ def _drive(config: ScalingWheelConfig, keys: dict[str, str], files: dict[str, Pa
     (folder / "scores.pickle").write_bytes(pickle.dumps(scores))
 
 
-def _driver(name: str, files: dict[str, Path], threads: int) -> "Callable[[], Policy]":
-    from motorworks.factory.stages.contestants import torch_policy, yardsticks
-
-    return yardsticks().get(name) or partial(torch_policy, files[name], name, threads)
+    return yardsticks().get(name) or partial(torch_policy, files[name], name, config.threads, device=config.device)
