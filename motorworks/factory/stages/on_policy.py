@@ -102,17 +102,9 @@ def learn_on_policy(
         del learnt
         fits.append(result)
         curve += curve_rows(result.curves, offset=curve[-1]["step"] if curve else 0)
-        rounds.append(
-            {
-                "labeller_drives_frac": frac,
-                "num_ended": data.num_ended,
-                "completed_frac": data.completed_frac,
-                "num_samples": sum(map(len, gathered)),
-                "last_loss": result.curves[-1]["loss"],
-                "samples_per_s": result.samples_per_s,
-                "fit_s": result.wall_s,
-            }
-        )
+        told = {"labeller_drives_frac": frac, "num_ended": data.num_ended, "completed_frac": data.completed_frac}
+        told |= {"num_samples": sum(map(len, gathered)), "last_loss": result.curves[-1]["loss"]}
+        rounds.append(told | {"samples_per_s": result.samples_per_s, "fit_s": result.wall_s})
         ended = f"{data.completed_frac:.0%} of {data.num_ended} episodes completed"
         figures = live_of(settings, model, peak, **where)(result.curves[-1] | as_row(result.seconds))
         out.say(f"round {number + 1}/{num_rounds}: {ended}, {figures}")

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from motorworks.factory.stages.gate import NUM_ENVS
 from motorworks.factory.step import Output
 
 if TYPE_CHECKING:
-    pass
+    from motorworks.policy.policy import Policy
 
 FIRST_SEED = 5_000  # training towns that no clip of this recipe comes from; the held-out ones are for `evaluate`
 FAILURES = ("route_left_frac", "failed_frac")  # what is left of the route, and drives that did not end clean
@@ -81,5 +82,9 @@ def _drive(config: ScalingWheelConfig, keys: dict[str, str], files: dict[str, Pa
         left = (1 - value["route_completion_frac"], 1 - value["success_frac"])
         of += [Score(metric=metric, value=of_drive) for metric, of_drive in zip(FAILURES, left, strict=True)]
     (folder / "scores.pickle").write_bytes(pickle.dumps(scores))
+
+
+def _driver(name: str, files: dict[str, Path], config: ScalingWheelConfig) -> "Callable[[], Policy]":
+    from motorworks.factory.stages.contestants import torch_policy, yardsticks
 
     return yardsticks().get(name) or partial(torch_policy, files[name], name, config.threads, device=config.device)
