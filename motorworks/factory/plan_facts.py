@@ -101,7 +101,7 @@ def _plan(config: ModelConfig, choice: Choice) -> tuple[Quantity, ...]:
     cut = choice.best.sharding
     tokens = cut.samples_per_step * shapes.num_tokens(config)
     return (
-        Quantity(name="tensor parallel", value=cut.tp, unit="ranks", how="neighbours in a node share each block; the eye is split by image"),
+        Quantity(name="tensor parallel", value=cut.tp, unit="ranks", how="neighbours in a node share a block's matrices, and the eye's MLPs"),
         Quantity(name="FSDP shard", value=cut.shard, unit="ranks", how="groups that hold one copy of the states"),
         Quantity(name="HSDP replicate", value=cut.replicate, unit="copies", how="GPUs / (shard × tp)"),
         Quantity(name="micro-batch", value=cut.micro_batch, unit="samples", how="of a tensor-parallel group at once"),
@@ -134,7 +134,7 @@ def _step(config: ModelConfig, gpu: Gpu, choice: Choice) -> tuple[Quantity, ...]
     says = {
         "products_s": "FLOP with recompute / (peak × kernel_efficiency), or reading the weights if that takes longer",
         "between_s": "traffic × bytes kept for the backward pass / (HBM × hbm_efficiency)",
-        "tensor_links_s": "2 all-reduces a block and pass over NVLink × link_efficiency; nothing hidden",
+        "tensor_links_s": "all-reduces of cut matrices over NVLink × link_efficiency; nothing hidden",
         "exposed_s": "FSDP's collectives beyond overlap × computing",
         "replicas_s": "all-reduce of the rank's fp32 gradients over replicas",
         "optimizer_s": "28 B a parameter of the rank / HBM",
@@ -201,7 +201,7 @@ def proof_rows(proof: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What was built and how far the formulas are from it."""
     built, said = proof["memory"]["peak"], proof["said_peak_bytes"]
     return [
-        ("ranks", f"{proof['num_ranks']:,}", "fake process group; FSDP2 and tensor parallelism applied to rank 0"),
+        ("ranks", f"{proof['num_ranks']:,}", "fake process group; the trainer's own cut, on rank 0"),
         ("parameters", f"{proof['params']:,}", "counted on the wrapped module; equal to the table"),
         ("on rank 0", f"{proof['params_rank_0']:,}", "equal to the formula"),
         (

@@ -1,14 +1,16 @@
 """How a member may be cut over ranks, as data: which modules are gathered as one, and which matrices are cut by columns or by rows.
 
-`train.parallel` acts on it; the modules themselves know nothing of it. Names are those of `named_modules`, `*` stands for one part.
+`train.parallel` acts on it, and `train.planner` counts by it, without torch; the modules themselves know nothing of it. Names are those of
+`named_modules`, `*` stands for one part.
 """
 
 from fnmatch import fnmatchcase
-from typing import Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Literal
 
 from motorworks.models.config import ModelConfig
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Cut = Literal["column", "row"]
 
@@ -31,13 +33,13 @@ TENSOR_CUTS: dict[str, Cut] = {
 }
 
 
-def blocks_of(model: nn.Module) -> list[nn.Module]:
+def blocks_of(model: "nn.Module") -> list["nn.Module"]:
     """The blocks, in the order they are called."""
     named = ((name, module) for name, module in model.named_modules() if any(_matches(name, pattern) for pattern in BLOCKS))
     return [module for _, module in named if next(module.parameters(), None) is not None]  # in a pipeline some are elsewhere
 
 
-def tensor_cuts(model: nn.Module) -> dict[str, Cut]:
+def tensor_cuts(model: "nn.Module") -> dict[str, Cut]:
     """The matrices that are cut, by their full names."""
     names = [name for name, _ in model.named_modules()]
     return {name: cut for pattern, cut in TENSOR_CUTS.items() for name in names if _matches(name, pattern)}
@@ -54,10 +56,14 @@ def stage_of(name: str, depth: int, num_stages: int) -> int | None:
 
 def check_tensor_size(config: ModelConfig, size: int) -> None:
     """Raises where a matrix cannot be cut into `size` equal parts."""
-    cut = {"heads": config.heads, "kv_heads": config.kv_heads, "mlp_dim": config.mlp_dim, "vision_dim": config.vision_dim}
-    odd = [f"{name} {number}" for name, number in cut.items() if number % size]
-    if odd:
+    if odd := indivisible(config, size):
         raise ValueError(f"tensor {size} must divide {', '.join(odd)} of this member: choose a smaller ParallelPlan.tensor")
+
+
+def indivisible(config: ModelConfig, size: int) -> list[str]:
+    """Of what is cut, by name and number, all that has no `size` equal parts."""
+    cut = {"heads": config.heads, "kv_heads": config.kv_heads, "mlp_dim": config.mlp_dim, "vision_dim": config.vision_dim}
+    return [f"{name} {number}" for name, number in cut.items() if number % size]
 
 
 def _matches(name: str, pattern: str) -> bool:

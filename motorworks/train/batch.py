@@ -158,11 +158,21 @@ def look(
     """The model's input, and the latents of the frame ahead and those after it. Only today's images get a gradient: at run time the older
     ones are a memory too, and a target that could move would make the world loss collapse. `even_if_blind` calls the eye without an image too:
     other ranks may have one, and all must call it alike. Images are seen in `parts`, and standardised together."""
-    num_now, cameras = int((batch.image_row[:, -1] >= 0).sum()), batch.cameras
+    num_now = int((batch.image_row[:, -1] >= 0).sum())
+    lit = bool((batch.gain != 1).any()) or bool((batch.offset != 0).any())
+    return look_at(model, batch, num_now=num_now, lit=lit, thought=thought, even_if_blind=even_if_blind, parts=parts)
+
+
+def look_at(
+    model: DrivingModel, batch: Batch, *, num_now: int, lit: bool, thought: bool, even_if_blind: bool, parts: int
+) -> tuple[ModelInput, Float[Tensor, "b ahead l c"]]:
+    """`look` where it is known how many images are of today and whether any is to be lit anew: fake tensors cannot be asked
+    (train.planner.prove)."""
+    cameras = batch.cameras
     if cameras is None:
         raise ValueError("a batch to look at needs cameras: zeros where they are unknown")
     images = batch.images.float()
-    if bool((batch.gain != 1).any()) or bool((batch.offset != 0).any()):
+    if lit:
         images.mul_(batch.gain[:, None, None, None]).add_(batch.offset[:, None, None, None]).clamp_(0, 255)  # in place: 18 times faster
     config = model.config
     if batch.image_row.shape[1:] != (config.num_frames, config.num_views):

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.nn import functional as F
 
-from motorworks.models.driving_model import DrivingModel, ModelOutput
+from motorworks.models.driving_model import DrivingModel, ModelInput, ModelOutput
 from motorworks.models.parallel_plan import blocks_of, check_tensor_size, tensor_cuts
 from motorworks.train.batch import Batch, again, look
 from motorworks.train.context import cut_sequence
@@ -35,9 +35,10 @@ class Seeing(nn.Module):
     def __init__(self, model: DrivingModel, *, even_if_blind: bool, parts: int = 1, piped: bool = False) -> None:
         super().__init__()
         self.model, self.even_if_blind, self.parts, self.piped = model, even_if_blind, parts, piped
+        self.look: Callable[..., tuple[ModelInput, Tensor]] = look  # on fake tensors one that is told what else it would count
 
     def forward(self, batch: Batch, *, thought: bool) -> tuple[ModelOutput, Float[Tensor, "b ahead l c"], Float[Tensor, "b d"]]:
-        inputs, ahead = look(self.model, batch, thought=thought, even_if_blind=self.even_if_blind, parts=self.parts)
+        inputs, ahead = self.look(self.model, batch, thought=thought, even_if_blind=self.even_if_blind, parts=self.parts)
         if self.parts == 1 or self.piped:
             output = self.model(inputs)
         else:
@@ -45,10 +46,10 @@ class Seeing(nn.Module):
         return output, ahead, output.state
 
 
-def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32", parts: int = 1) -> Seeing:
+def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32", parts: int = 1, reshard: bool | None = None) -> Seeing:
     """Cuts `model` in place over `ranks.mesh`: blocks over `pipe`, tokens over `context`, columns and rows over `tensor`, then every block and
     the rest over `shard`, with copies over `replicate`. With bf16, weights travel and multiply in bf16; gradients are summed, and weights kept,
-    in fp32."""
+    in fp32. `reshard`: whether a block's weights are let go after its forward pass and gathered again; None: as FSDP does, which lets them go."""
     if ranks.mesh is None:
         return Seeing(model, even_if_blind=False, parts=parts)
     piped, in_context = ranks.num_stages > 1, dist.get_world_size(ranks.context_group) > 1
@@ -69,7 +70,7 @@ def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32", p
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nothing writes into a model's output
     seeing = Seeing(model, even_if_blind=True, parts=parts, piped=piped)
     for block in blocks_of(model):
-        fully_shard(block, mesh=data, mp_policy=policy)
+        fully_shard(block, mesh=data, mp_policy=policy, reshard_after_forward=reshard)
     fully_shard(seeing, mesh=data, mp_policy=policy)
     return seeing
 
@@ -98,13 +99,18 @@ class NormOverRanks(nn.BatchNorm1d):
         count = self.ranks.sum_over_data(x.new_tensor(float(len(x))))
         mean = self.ranks.sum_over_data(x.sum(0)) / count.clamp(min=1)
         var = self.ranks.sum_over_data((x - mean).square().sum(0)) / count.clamp(min=1)
-        if count < 2:
+        if self.too_few(count):
             return F.batch_norm(x_NC, self.running_mean, self.running_var, eps=self.eps)
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var * count / (count - 1), self.momentum)
             self.num_batches_tracked += 1
         return ((x - mean) * torch.rsqrt(var + self.eps)).to(x_NC.dtype)
+
+    @staticmethod
+    def too_few(count: Float[Tensor, ""]) -> bool:
+        """Whether so many images have no spread. A fake tensor cannot be asked: train.planner.prove answers for it."""
+        return bool(count < 2)
 
 
 class UnshuffleOrNone(nn.PixelUnshuffle):

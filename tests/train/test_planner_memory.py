@@ -91,31 +91,33 @@ def test_the_tracker_charges_a_rank_its_shard_and_counts_what_dies(fake_ranks):
 
 
 @pytest.mark.parametrize(
-    "sharding",
+    ("depth", "sharding"),
     [
-        Sharding(shard=64, micro_batch=32),
-        Sharding(replicate=4, shard=8, tp=2, micro_batch=64),
-        Sharding(shard=16, tp=4, micro_batch=64, reshard=False),
-        Sharding(shard=64, micro_batch=32, checkpoint=False),
-        Sharding(shard=16, tp=4, micro_batch=32, checkpoint=False, reshard=False),
+        (3, Sharding(shard=64, micro_batch=32)),
+        (3, Sharding(replicate=4, shard=8, tp=2, micro_batch=64)),  # the most is held while the eye looks at the other images
+        (16, Sharding(replicate=4, shard=8, tp=2, micro_batch=64)),  # and here in the decoder's backward pass
+        (3, Sharding(shard=16, tp=4, micro_batch=64, reshard=False)),
+        (16, Sharding(shard=16, tp=4, micro_batch=64, reshard=False)),
+        (3, Sharding(shard=64, micro_batch=32, checkpoint=False)),
+        (3, Sharding(shard=16, tp=4, micro_batch=32, checkpoint=False, reshard=False)),
     ],
     ids=str,
 )
-def test_a_fake_step_over_many_ranks_takes_what_the_planner_says(fake_ranks, sharding):
-    config = replace(family("small"), depth=3, vision_depth=1, resampler_depth=1)
-    mesh = prove.meshes(sharding)
-    whole, mine = prove.count_params(config, sharding, mesh)
+def test_a_fake_step_over_many_ranks_takes_what_the_planner_says(fake_ranks, depth, sharding):
+    config = replace(family("small"), depth=depth, vision_depth=1, resampler_depth=1)
+    ranks = prove.join(sharding)
+    whole, mine = prove.count_params(config, sharding, ranks)
     assert (whole, mine) == (shapes.num_params(config), shapes.params_per_rank(config, shard=sharding.shard, tp=sharding.tp))
-    fake, said = prove.fake_step(config, sharding, mesh), memory.sharded_step(config, sharding)
+    fake, said = prove.fake_step(config, sharding, ranks), memory.sharded_step(config, sharding)
     assert (said.weights, said.optimizer) == (pytest.approx(fake.weights, rel=0.01), pytest.approx(fake.optimizer, rel=0.01))
-    assert memory.waiting(config, sharding) == pytest.approx(fake.after_forward, rel=0.04)
+    assert memory.waiting(config, sharding) == pytest.approx(fake.after_forward, rel=0.02)
     assert said.total == pytest.approx(fake.peak, rel=0.08)
 
 
 def test_memory_is_a_straight_line_in_depth(fake_ranks):
     config, sharding = replace(family("small"), depth=4, vision_depth=4, resampler_depth=1), Sharding(replicate=4, shard=8, tp=2, micro_batch=64)
-    mesh = prove.meshes(sharding)
+    ranks = prove.join(sharding)
     members = [prove.at_depth(config, depth) for depth in (2, 3, 4)]
-    steps = [prove.fake_step(member, sharding, mesh) for member in members]
+    steps = [prove.fake_step(member, sharding, ranks) for member in members]
     longer = prove.extrapolated(config, (members[0], steps[0]), (members[1], steps[1]))
     assert longer.peak == pytest.approx(steps[2].peak, rel=0.005) and longer.after_forward == pytest.approx(steps[2].after_forward, rel=0.005)

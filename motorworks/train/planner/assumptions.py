@@ -19,7 +19,7 @@ class Assumptions:
         0.5,
         0.7,
         "of peak",
-        "products alone. With it this model gives 0.94 of torchtitan's published rate for Llama 70B on 256 H100 and 1.07 for 8B on 8 (docs/plan.md)",
+        "products alone. With it this model gives 0.88 of torchtitan's published rate for Llama 70B on 256 H100 and 1.07 for 8B on 8 (docs/plan.md)",
     )
     hbm_efficiency: float = _assumed(0.8, 0.7, 0.9, "of peak", "streaming kernels on data-centre GPUs; judgement")
     link_efficiency: float = _assumed(0.75, 0.5, 0.9, "of line rate", "NCCL bus bandwidth of large messages, less where thousands meet; judgement")

@@ -37,10 +37,12 @@ class Memory:
 
 
 def sharded_step(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) -> Memory:
-    """A step of bf16 computation under FSDP2 with fp32 reduction. `itemsize` 4: all in fp32."""
+    """A step of bf16 computation under FSDP2 with fp32 reduction, at the worse of two moments: in the decoder's backward pass, or, where the
+    eye is large beside the decoder, when it looks at the images without a gradient. `itemsize` 4: all in fp32."""
     kept = shapes.params_per_rank(config, shard=sharding.shard, tp=sharding.tp)
-    under_way, temporaries = _backward_peak(config, sharding, itemsize, block=_gathered(config, sharding, "decoder") / config.depth)
-    return Memory(
+    root, eye, decoder = _gathered(config, sharding)
+    under_way, temporaries = _backward_peak(config, sharding, itemsize, block=decoder / config.depth)
+    backward = Memory(
         weights=FP32 * kept,
         grads=FP32 * kept,
         optimizer=FP32 * MOMENTS * kept,
@@ -49,6 +51,14 @@ def sharded_step(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) 
         logits=sharding.micro_batch * _loss_bytes(config, itemsize),
         temporaries=temporaries,
     )
+    looking = replace(
+        backward,
+        gathered=itemsize * (root + (eye / (config.vision_depth + config.resampler_depth) if sharding.reshard else eye)),
+        activations=_seen_bytes(config, sharding, itemsize),
+        logits=0.0,
+        temporaries=sharding.micro_batch * _looking_bytes(config, sharding.tp, itemsize),
+    )
+    return max(backward, looking, key=lambda moment: moment.total)
 
 
 def waiting(config: ModelConfig, sharding: Sharding, *, itemsize: int = 2) -> float:
@@ -73,13 +83,11 @@ def whole_step(config: ModelConfig, batch_size: int, *, muon: bool = True, thoug
 
 def activations(config: ModelConfig, sharding: Sharding, *, itemsize: int, thought: bool = True) -> float:
     """Bytes that wait for the backward pass of one micro-batch when its forward pass has ended, its pictures among them."""
-    samples, images = sharding.micro_batch, -(-sharding.micro_batch // sharding.tp)
+    samples = sharding.micro_batch
     tokens = samples * shapes.num_tokens(config, thought=thought)
     blocks = config.depth * tokens * (itemsize * config.dim if sharding.checkpoint else _block_bytes(config, sharding.tp, itemsize))
     last_norm = tokens * _norm_bytes(config.dim, itemsize)
-    pictures = (config.num_frames + 1) * config.height_px * config.width_px * 3
-    eye = images * (_eye_bytes(config, itemsize, checkpoint=sharding.checkpoint) + pictures)
-    return blocks + last_norm + eye + samples * _ends_bytes(config, itemsize, thought)
+    return blocks + last_norm + _seen_bytes(config, sharding, itemsize) + samples * _ends_bytes(config, itemsize, thought)
 
 
 def saved(config: ModelConfig, sharding: Sharding, *, itemsize: int) -> float:
@@ -101,17 +109,34 @@ def _attention_bytes(config: ModelConfig, itemsize: int) -> float:
     return itemsize * (2 * config.dim + 2 * shapes.kv_dim(config)) + FP32 * config.heads
 
 
-def _eye_bytes(config: ModelConfig, itemsize: int, *, checkpoint: bool) -> float:
+def _seen_bytes(config: ModelConfig, sharding: Sharding, itemsize: int) -> float:
+    """Pictures, and what the eye keeps of today's: every rank of a tensor-parallel group sees all of the group's."""
+    pictures = (config.num_frames + 1) * config.height_px * config.width_px * 3
+    return sharding.micro_batch * (_eye_bytes(config, sharding.tp, itemsize, checkpoint=sharding.checkpoint) + pictures)
+
+
+def _looking_bytes(config: ModelConfig, tp: int, itemsize: int) -> float:
+    """A sample's other images on their way through the eye, which keeps nothing of them: all pixels in fp32, these ones' in `itemsize` too, and
+    the most of: a convolution's input and output and the output's norm; the state before and within a ViT block, its norm, and its MLP before
+    and behind the ReLU."""
+    pixels, widths = 3 * config.height_px * config.width_px, config.stem_widths
+    sizes = [pixels, *(width * pixels / 3 / 4 ** (step + 2) for step, width in enumerate(widths[1:]))]
+    stem = max(before + 2 * after for before, after in pairwise(sizes))
+    block = config.grid[0] * config.grid[1] * config.vision_dim * (3 + 2 * config.vision_mlp_ratio / tp)
+    return FP32 * (config.num_frames + 1) * pixels + config.num_frames * itemsize * (pixels + max(stem, block))
+
+
+def _eye_bytes(config: ModelConfig, tp: int, itemsize: int, *, checkpoint: bool) -> float:
     """An image with a gradient through stem, ViT and resampler. A patch: LayerNorm's input and output, query, key, value, attended, and again
-    before the MLP, whose ReLU keeps one; a latent the same without keys and values, which it takes of the patches."""
-    dim, ratio, latents, pixels = config.vision_dim, config.vision_mlp_ratio, config.latents_per_frame, config.height_px * config.width_px
+    before the MLP, whose ReLU keeps a rank's share of one; a latent the same without keys and values, which it takes of the patches."""
+    dim, hidden, latents, pixels = config.vision_dim, config.vision_mlp_ratio / tp, config.latents_per_frame, config.height_px * config.width_px
     patches = config.grid[0] * config.grid[1]
     stem = 3 * pixels + sum(2 * after * pixels / 4 ** (step + 2) for step, (_, after) in enumerate(pairwise(config.stem_widths)))
     if checkpoint:
         blocks = config.vision_depth * patches * dim + config.resampler_depth * latents * dim + patches * dim
     else:
-        blocks = config.vision_depth * patches * (8 + ratio) * dim
-        blocks += config.resampler_depth * (latents * (6 + ratio) + 3 * patches) * dim + patches * dim
+        blocks = config.vision_depth * patches * (8 + hidden) * dim
+        blocks += config.resampler_depth * (latents * (6 + hidden) + 3 * patches) * dim + patches * dim
     return itemsize * (stem + blocks + 2 * latents * dim)
 
 
@@ -161,11 +186,14 @@ def _action_params(config: ModelConfig) -> float:
 
 
 def _always_gathered(config: ModelConfig, sharding: Sharding) -> float:
-    parts = ("ends",) if sharding.reshard else ("ends", "eye", "decoder")
-    return sum(_gathered(config, sharding, part) for part in parts)
+    root, eye, decoder = _gathered(config, sharding)
+    return root if sharding.reshard else root + eye + decoder
 
 
-def _gathered(config: ModelConfig, sharding: Sharding, part: str) -> float:
-    """Parameters of a part when gathered: every tensor's first axis is padded to a multiple of the ranks, which a small one feels."""
-    ranks = sharding.shard if part == "decoder" else sharding.shard * sharding.tp
-    return sum(weight.params_per_rank(shard=sharding.shard, tp=sharding.tp) * ranks for weight in shapes.weights(config) if weight.part == part)
+def _gathered(config: ModelConfig, sharding: Sharding) -> tuple[float, float, float]:
+    """Parameters of a tensor-parallel rank when gathered: outside blocks, in those of the eye, in those of the decoder. Every tensor's first axis
+    is padded to a multiple of the ranks, which a small one feels."""
+    found = {"": 0, "eye": 0, "decoder": 0}
+    for weight in shapes.weights(config):
+        found[weight.part if weight.block else ""] += sharding.shard * weight.params_per_rank(shard=sharding.shard, tp=sharding.tp)
+    return found[""], found["eye"], found["decoder"]

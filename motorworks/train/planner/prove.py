@@ -1,36 +1,42 @@
-"""Proof that a plan builds: the member on fake tensors, cut by FSDP2 and tensor parallelism for rank 0 of a fake group of thousands.
+"""Proof that a plan builds: the member on fake tensors, cut by the trainer's own hands for rank 0 of a fake group of thousands.
 
     python -m motorworks.train.planner.prove '{"config": {...}, "sharding": {...}, "depths": [8, 16]}'
 
-Nothing is allocated: the answer (JSON on stdout) says how far this process grew. The whole member is built once for its parameters; a training
-step runs at two smaller depths of decoder and ViT, and everything of it is linear in depth, so the whole follows. Thin: a fake group moves
-nothing, so what NCCL takes and whether numbers are right is not shown here (the tests on real ranks do that for small members).
+What is built is what `fit` builds: train.ranks joins the ranks, train.parallel cuts the model and wraps it, train.prepared recomputes, train.optim
+steps; here are only the fake group, a batch and the counting. Nothing is allocated: the answer (JSON on stdout) says how far this process grew.
+The whole member is built once for its parameters; a training step runs at two smaller depths of decoder and ViT, and everything of it is linear
+in depth, so the whole follows. Thin: a fake group moves nothing, so what NCCL takes and whether numbers are right is not shown here (the tests
+on real ranks do that for small members); and fake tensors are a CPU's, whose autocast leaves the eye's norms in bf16 where CUDA's has fp32.
 """
 
 import json
 import resource
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 from unittest import mock
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
-from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from motorworks.models.config import ModelConfig
-from motorworks.models.driving_model import DrivingModel, ModelInput
+from motorworks.models.driving_model import ModelOutput
+from motorworks.train.batch import Batch, look_at
+from motorworks.train.fit_config import FitConfig, ParallelPlan
+from motorworks.train.optim import optimisers
+from motorworks.train.parallel import NormOverRanks, Seeing, parallelise
 from motorworks.train.planner.shapes import NUM_STEPS
 from motorworks.train.planner.sharding import Sharding
 from motorworks.train.planner.tracker import MemoryTracker
+from motorworks.train.prepared import prepared
+from motorworks.train.ranks import Ranks, local
+from motorworks.train.start import on_meta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,110 +50,82 @@ class StepMemory:
     peak: float
 
 
-class TrainStep(nn.Module):
-    """Today's images with a gradient, the others without, then the sequence and a loss over every output, as one module for FSDP to wrap.
-
-    The eye sees a tensor-parallel group's images split by rank, so its gradients are to be summed over that group, not averaged.
-    """
-
-    def __init__(self, model: DrivingModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, now: Tensor, others: Tensor, inputs: dict[str, Tensor]) -> Tensor:
-        seen = self.model.vision(now)
-        with torch.no_grad():
-            before = self.model.vision(others)
-        # ranks of a tensor-parallel group see different images; repeating takes the room that gathering would
-        samples, older = len(inputs["ego"]), self.model.config.num_frames - 1
-        seen, before = (one.repeat(-(-samples // len(now)), 1, 1) for one in (seen, before))
-        frames = [*before.split(len(seen))[:older], seen]
-        output = self.model(ModelInput(latents=torch.stack([frame[:samples] for frame in frames], dim=1), **inputs))
-        parts = [output.controls, output.logits, output.next_latents, output.road, output.thought_logits]
-        parts += [output.reasoned_controls, output.reasoned_logits]
-        return sum((part.float().square().mean() for part in parts if part is not None), torch.zeros(()))
+def join(sharding: Sharding) -> Ranks:
+    """Rank 0 of the running fake group, cut as training cuts: the plan in the trainer's words."""
+    return Ranks.join(ParallelPlan(replicate=sharding.replicate, shard=sharding.shard, tensor=sharding.tp), "cpu")
 
 
-def meshes(sharding: Sharding) -> tuple[DeviceMesh, DeviceMesh]:
-    """Ranks as (replicate, shard, tp) for the decoder's blocks, and as (replicate, shard × tp) for all else."""
-    blocks = init_device_mesh("cpu", (sharding.replicate, sharding.shard, sharding.tp), mesh_dim_names=("replicate", "shard", "tp"))
-    return blocks, init_device_mesh("cpu", (sharding.replicate, sharding.shard * sharding.tp), mesh_dim_names=("replicate", "shard"))
+def cut(config: ModelConfig, sharding: Sharding, ranks: Ranks) -> Seeing:
+    """The member on the meta device, as train.learner has it cut for a run in bf16: what FSDP wraps is the trainer's own `Seeing`."""
+    return parallelise(on_meta(config), ranks, precision="bf16", reshard=sharding.reshard)
 
 
-def cut(model: DrivingModel, sharding: Sharding, mesh: tuple[DeviceMesh, DeviceMesh], *, policy: MixedPrecisionPolicy) -> nn.Module:
-    """The training step of `model`, wrapped in place. Blocks: TP, then FSDP over their own mesh; all else: FSDP over TP's ranks too."""
-    blocks, rest = mesh
-    data = blocks["replicate", "shard"] if sharding.replicate > 1 else blocks["shard"]
-    rest = rest if sharding.replicate > 1 else rest["shard"]
-    layers = model.backbone.decoder.layers
-    for index, layer in enumerate(layers):
-        if sharding.tp > 1:
-            columns = {f"{name}_proj": ColwiseParallel() for name in ("self_attn.q", "self_attn.k", "self_attn.v", "mlp.gate", "mlp.up")}
-            parallelize_module(layer, blocks["tp"], {**columns, "self_attn.o_proj": RowwiseParallel(), "mlp.down_proj": RowwiseParallel()})
-        layers[index] = _wrapped(layer, sharding)
-        fully_shard(layers[index], mesh=data, mp_policy=policy, reshard_after_forward=sharding.reshard)
-    for stack in (model.vision.blocks, model.vision.resampler):
-        for index, block in enumerate(stack):
-            stack[index] = _wrapped(block, sharding)
-            fully_shard(stack[index], mesh=rest, mp_policy=policy, reshard_after_forward=sharding.reshard)
-    step = TrainStep(model)
-    fully_shard(step, mesh=rest, mp_policy=policy)
-    return step
+def count_params(config: ModelConfig, sharding: Sharding, ranks: Ranks) -> tuple[int, int]:
+    """Parameters of the whole member and those that rank 0 keeps, read off the wrapped module."""
+    values = list(cut(config, sharding, ranks).parameters())
+    return sum(value.numel() for value in values), sum(local(value).numel() for value in values)
 
 
-def _wrapped(block: nn.Module, sharding: Sharding) -> nn.Module:
-    return checkpoint_wrapper(block) if sharding.checkpoint else block
-
-
-def count_params(config: ModelConfig, sharding: Sharding, mesh: tuple[DeviceMesh, DeviceMesh]) -> tuple[int, int]:
-    """Parameters of the whole member and those that rank 0 keeps, read off the wrapped module; on the meta device."""
-    model = _on_meta(config)
-    cut(model, sharding, mesh, policy=MixedPrecisionPolicy())
-    values = list(model.parameters())
-    whole = sum(value.numel() for value in values)
-    return whole, sum(value.to_local().numel() if isinstance(value, DTensor) else value.numel() for value in values)
-
-
-def fake_step(config: ModelConfig, sharding: Sharding, mesh: tuple[DeviceMesh, DeviceMesh]) -> StepMemory:
-    """Forward, backward and update of one micro-batch in bf16 with fp32 masters, on fake tensors."""
-    model = _on_meta(config)
-    step = cut(model, sharding, mesh, policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32))
-    # on fake tensors transformers cannot see that a row holds one sequence, and would keep a mask that real ones do without
-    with FakeTensorMode(allow_non_fake_inputs=True), mock.patch("transformers.masking_utils.find_packed_sequence_indices", return_value=None):
-        params = list(step.to_empty(device="cpu").parameters())
-        stepper = torch.optim.AdamW(params, lr=1e-4, fused=True)
+def fake_step(config: ModelConfig, sharding: Sharding, ranks: Ranks) -> StepMemory:
+    """Forward, backward and update of one micro-batch in bf16 with fp32 masters, on fake tensors. All that asks a tensor for its value is
+    answered here, since fake ones have none: how many images are of today and that they are lit anew (`look`), that they are more than one
+    (NormOverRanks), that a row holds one sequence (transformers would keep a mask that real ones do without). The loss is a stand-in."""
+    seeing = cut(config, sharding, ranks)
+    model, run = seeing.model, FitConfig(steps=1, precision="bf16", recompute=sharding.checkpoint)
+    seeing.look = partial(look_at, num_now=sharding.micro_batch, lit=True)
+    with ExitStack() as stack:
+        stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        stack.enter_context(mock.patch("transformers.masking_utils.find_packed_sequence_indices", return_value=None))
+        stack.enter_context(mock.patch.object(NormOverRanks, "too_few", return_value=False))
+        stack.enter_context(prepared(model, run, device="cuda", cut=True))
+        params = list(seeing.to_empty(device="cpu").parameters())
+        steppers = optimisers(model, lr=run.lr, weight_decay=run.weight_decay, muon=False)
         with MemoryTracker() as tracker:
             tracker.adopt(params)
             weights = tracker.live_bytes
-            batch = _batch(config, sharding)
-            loss = step(*batch)
+            batch = _batch(config, sharding.micro_batch)
+            with torch.autocast("cpu", torch.bfloat16):
+                output, _, _ = seeing(batch, thought=True)
+            loss = _loss(output)
+            del output, _
             after_forward = tracker.live_bytes - weights
             loss.backward()
             del loss, batch
             grads = tracker.live_bytes - weights
             peak = tracker.peak_bytes
-            stepper.step()
+            for stepper in steppers:
+                stepper.step()
             optimizer = tracker.live_bytes - weights - grads
     return StepMemory(weights=weights, grads=grads, optimizer=optimizer, after_forward=after_forward, peak=peak + optimizer)
 
 
-def _batch(config: ModelConfig, sharding: Sharding) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    samples, images = sharding.micro_batch, -(-sharding.micro_batch // sharding.tp)
-    picture = (config.height_px, config.width_px, 3)
-    inputs = {
-        "ego": torch.zeros(samples, config.num_ego),
-        "instruction_ids": torch.ones(samples, config.num_instruction, dtype=torch.long),
-        "images_valid": torch.ones(samples, config.num_frames, dtype=torch.bool),
-        "thought_ids": torch.ones(samples, config.num_thought, dtype=torch.long),
-        "controls": torch.zeros(samples, NUM_STEPS, 2),
-    }
-    others = images * config.num_frames  # the older frames, and the next one
-    return torch.zeros(images, *picture, dtype=torch.uint8), torch.zeros(others, *picture, dtype=torch.uint8), inputs
+def _loss(output: ModelOutput) -> Tensor:
+    parts = [output.controls, output.logits, output.next_latents, output.road, output.thought_logits]
+    parts += [output.reasoned_controls, output.reasoned_logits]
+    return sum((part.float().square().mean() for part in parts if part is not None), torch.zeros(()))
 
 
-def _on_meta(config: ModelConfig) -> DrivingModel:
-    with torch.device("meta"):
-        return DrivingModel(config, pretrained=False)
+def _batch(config: ModelConfig, num: int) -> Batch:
+    """`num` samples of which every picture is there: today's, then the older ones, then the next."""
+    pictures = num * (config.num_frames + 1)
+    row = torch.arange(pictures).view(config.num_frames + 1, num).T
+    return Batch(
+        images=torch.zeros(pictures, config.height_px, config.width_px, 3, dtype=torch.uint8),
+        cameras=torch.zeros(pictures, config.num_camera),
+        image_row=row[:, : config.num_frames, None],
+        next_row=row[:, -1],
+        gain=torch.ones(pictures),
+        offset=torch.zeros(pictures),
+        ego=torch.zeros(num, config.num_ego),
+        instruction_ids=torch.ones(num, config.num_instruction, dtype=torch.long),
+        thought_ids=torch.ones(num, config.num_thought, dtype=torch.long),
+        controls=torch.zeros(num, NUM_STEPS, 2),
+        controls_valid=torch.ones(num, NUM_STEPS, dtype=torch.bool),
+        speed_mps=torch.zeros(num),
+        curvature_scale_per_m=torch.ones(num),
+        distance_scale_m=torch.ones(num),
+        road=torch.zeros(num, config.num_road),
+    )
 
 
 def at_depth(config: ModelConfig, depth: int) -> ModelConfig:
@@ -167,18 +145,18 @@ def prove(config: ModelConfig, sharding: Sharding, depths: tuple[int, int]) -> d
     start, before = time.perf_counter(), _resident_bytes()
     dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=sharding.num_ranks)
     try:
-        mesh = meshes(sharding)
-        whole, local = count_params(config, sharding, mesh)
+        ranks = join(sharding)
+        whole, mine = count_params(config, sharding, ranks)
         built_s = time.perf_counter() - start
         members = [at_depth(config, depth) for depth in sorted(set(depths))]
-        steps = [fake_step(member, sharding, mesh) for member in members]
+        steps = [fake_step(member, sharding, ranks) for member in members]
         memory = extrapolated(config, (members[0], steps[0]), (members[-1], steps[-1])) if len(steps) > 1 else steps[0]
     finally:
         dist.destroy_process_group()
     return {
         "num_ranks": sharding.num_ranks,
         "params": whole,
-        "params_rank_0": local,
+        "params_rank_0": mine,
         "built_s": built_s,
         "depths": list(depths),
         "steps": [asdict(step) for step in steps],

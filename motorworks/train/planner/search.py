@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from motorworks.models.config import ModelConfig
+from motorworks.models.parallel_plan import indivisible
 from motorworks.train.planner import shapes
 from motorworks.train.planner.assumptions import Assumptions
 from motorworks.train.planner.gpus import Gpu
@@ -77,7 +78,7 @@ def shardings(config: ModelConfig, gpu: Gpu, num_gpus: int, assumed: Assumptions
     """All that are tried: FSDP groups fill nodes or lie within one, and a step keeps to `batch_tokens`."""
     samples = int(assumed.batch_tokens / shapes.num_tokens(config))
     for tp in (1, 2, 4, 8, 16):
-        if tp > gpu.gpus_per_node or num_gpus % tp or config.heads % tp or config.kv_heads % tp or config.mlp_dim % tp:
+        if tp > gpu.gpus_per_node or num_gpus % tp or indivisible(config, tp):
             continue
         groups = num_gpus // tp
         for shard in (size for size in range(1, groups + 1) if groups % size == 0):

@@ -24,6 +24,7 @@ class Weight:
     shape: tuple[int, ...]
     count: int = 1
     cut: str = WHOLE
+    block: bool = False  # of a block that FSDP gathers alone; all else it gathers at once and keeps
 
     @property
     def params(self) -> int:
@@ -31,13 +32,15 @@ class Weight:
         return self.count * math.prod(self.shape)
 
     def params_per_rank(self, *, shard: int, tp: int) -> int:
-        """On the fullest rank: FSDP2 cuts the first axis into equal pieces of which the last may be short, after tensor parallelism."""
-        first, rest = self.shape[0], math.prod(self.shape[1:])
-        if self.part != "decoder":
-            return self.count * -(-first // (shard * tp)) * rest
-        first = first // tp if self.cut == COLUMN else first
-        rest = rest // tp if self.cut == ROW else rest
-        return self.count * -(-first // shard) * rest
+        """Of all of them, on the fullest rank."""
+        return self.count * math.prod(self.local_shape(shard=shard, tp=tp))
+
+    def local_shape(self, *, shard: int, tp: int) -> tuple[int, ...]:
+        """On the first rank, which is the fullest: what tensor parallelism leaves, of whose first axis FSDP2 takes equal pieces, the last short."""
+        found = list(self.shape)
+        if self.cut != WHOLE:
+            found[0 if self.cut == COLUMN else 1] //= tp
+        return -(-found[0] // shard), *found[1:]
 
 
 @cache
@@ -46,15 +49,16 @@ def weights(config: ModelConfig) -> tuple[Weight, ...]:
     return (*_eye(config), *_decoder(config), *_ends(config))
 
 
-def num_params(config: ModelConfig, part: str = "") -> int:
-    """Parameters of the member, or of one part; equal to those of the module (a test)."""
-    return sum(weight.params for weight in weights(config) if part in ("", weight.part))
+def num_params(config: ModelConfig, part: str = "", *, tp: int = 1, block: bool | None = None) -> int:
+    """Parameters of the member, or of one part, or only in or out of blocks; equal to those of the module (a test). `tp`: what one of so many
+    tensor-parallel ranks has."""
+    counted = (weight for weight in weights(config) if part in ("", weight.part) and block in (None, weight.block))
+    return sum(weight.params // (1 if weight.cut == WHOLE else tp) for weight in counted)
 
 
 def block_params(config: ModelConfig, *, tp: int = 1) -> int:
     """Parameters of one decoder block on a rank of a tensor-parallel group."""
-    blocks = (weight for weight in weights(config) if weight.part == "decoder")
-    return sum(weight.params // (1 if weight.cut == WHOLE else tp) for weight in blocks) // config.depth
+    return num_params(config, "decoder", tp=tp) // config.depth
 
 
 def params_per_rank(config: ModelConfig, *, shard: int, tp: int) -> int:
@@ -62,8 +66,10 @@ def params_per_rank(config: ModelConfig, *, shard: int, tp: int) -> int:
     return sum(weight.params_per_rank(shard=shard, tp=tp) for weight in weights(config))
 
 
-def _linear(part: str, num_in: int, num_out: int, count: int = 1) -> list[Weight]:
-    return [Weight(part=part, shape=(num_out, num_in), count=count), Weight(part=part, shape=(num_out,), count=count)]
+def _linear(part: str, num_in: int, num_out: int, count: int = 1, *, cut: str = WHOLE, block: bool = False) -> list[Weight]:
+    bias = cut if cut == COLUMN else WHOLE  # of rows it is added once, to their sum
+    shapes = (((num_out, num_in), cut), ((num_out,), bias))
+    return [Weight(part=part, shape=shape, count=count, cut=along, block=block) for shape, along in shapes]
 
 
 def _eye(config: ModelConfig) -> list[Weight]:
@@ -78,22 +84,26 @@ def _eye(config: ModelConfig) -> list[Weight]:
 
 
 def _blocks(part: str, dim: int, ratio: int, count: int, *, cross: bool = False) -> list[Weight]:
-    found = [Weight(part=part, shape=(dim,), count=count * (6 if cross else 4))]
-    for num_in, num_out in ((dim, dim), (dim, 2 * dim), (dim, dim), (dim, ratio * dim), (ratio * dim, dim)):
-        found += _linear(part, num_in, num_out, count)
-    return found
+    """Attention is whole on every rank; in the eye the MLP is cut, and each block gathered alone, as models.parallel_plan says."""
+    eye = part == "eye"
+    found = [Weight(part=part, shape=(dim,), count=count * (6 if cross else 4), block=eye)]
+    for num_in, num_out in ((dim, dim), (dim, 2 * dim), (dim, dim)):
+        found += _linear(part, num_in, num_out, count, block=eye)
+    found += _linear(part, dim, ratio * dim, count, cut=COLUMN if eye else WHOLE, block=eye)
+    return found + _linear(part, ratio * dim, dim, count, cut=ROW if eye else WHOLE, block=eye)
 
 
 def _decoder(config: ModelConfig) -> list[Weight]:
     dim, keys, wide, depth = config.dim, kv_dim(config), config.mlp_dim, config.depth
-    return [
-        Weight(part="decoder", shape=(dim,), count=2 * depth),
-        Weight(part="decoder", shape=(dim, dim), count=depth, cut=COLUMN),
-        Weight(part="decoder", shape=(keys, dim), count=2 * depth, cut=COLUMN),
-        Weight(part="decoder", shape=(dim, dim), count=depth, cut=ROW),
-        Weight(part="decoder", shape=(wide, dim), count=2 * depth, cut=COLUMN),
-        Weight(part="decoder", shape=(dim, wide), count=depth, cut=ROW),
-    ]
+    found = (
+        ((dim,), 2, WHOLE),  # norms
+        ((dim, dim), 1, COLUMN),  # queries
+        ((keys, dim), 2, COLUMN),  # keys, values
+        ((dim, dim), 1, ROW),  # out
+        ((wide, dim), 2, COLUMN),  # gate, up
+        ((dim, wide), 1, ROW),  # down
+    )
+    return [Weight(part="decoder", shape=shape, count=count * depth, cut=cut, block=True) for shape, count, cut in found]
 
 
 def _ends(config: ModelConfig) -> list[Weight]:
@@ -186,6 +196,12 @@ def forward_flops(config: ModelConfig, *, thought: bool = True, causal: bool = T
         sides, around = config.side_latents, (config.num_views - 1) * queries
         ends += config.num_frames * (sides * ((2 + 2 * ratio) * dim**2 + project) + 2 * around * dim**2 + 2 * sides * around * dim)
     return {"eye": 2.0 * eye, "decoder": 2.0 * decoder, "ends": 2.0 * ends}
+
+
+def eye_mlp_flops(config: ModelConfig) -> float:
+    """Those of the `eye` of one image that are its MLPs', which tensor parallelism cuts; all else of the eye every rank computes."""
+    dim, (rows, columns) = config.vision_dim, config.grid
+    return 2.0 * (config.vision_depth * rows * columns + config.resampler_depth * config.latents_per_frame) * 2 * config.vision_mlp_ratio * dim**2
 
 
 def train_flops(config: ModelConfig, *, thought: bool = True, world: bool = True, causal: bool = True) -> float:

@@ -2,7 +2,8 @@
 
 Products go at `kernel_efficiency` of peak, or as fast as their weights can be read; everything between them at the rate of HBM; a ring moves
 (n - 1)/n of its bytes over its slowest link; FSDP's rings hide behind `overlap` of the computing, tensor parallelism's do not. Pipeline and
-context parallelism are not considered, nor is sequence parallelism: norms are computed by every rank of a tensor-parallel group.
+context parallelism are not considered, nor is sequence parallelism: norms, the eye but for its MLPs, and all outside blocks are computed by
+every rank of a tensor-parallel group. What travels is what train.parallel's cut makes travel, counted on a fake step (a test).
 """
 
 from dataclasses import dataclass, fields
@@ -73,11 +74,11 @@ def ring_s(num_bytes: float, ranks: int, gb_per_s: float, assumed: Assumptions, 
 
 
 def _products_s(config: ModelConfig, sharding: Sharding, gpu: Gpu, assumed: Assumptions) -> float:
-    flops, images = shapes.forward_flops(config), -(-sharding.micro_batch // sharding.tp)
+    flops, mlps = shapes.forward_flops(config), shapes.eye_mlp_flops(config)
     passes = 4 if sharding.checkpoint else 3
     rate, read = gpu.peak_flops * assumed.kernel_efficiency, gpu.hbm_gb_per_s * 1e9 * assumed.hbm_efficiency
     others = config.num_frames  # older images and the next one, without a gradient
-    eye = images * (passes + others) * flops["eye"] / rate
+    eye = sharding.micro_batch * (passes + others) * (flops["eye"] - mlps + mlps / sharding.tp) / rate
     decoder = passes * sharding.micro_batch * flops["decoder"] / sharding.tp / rate
     least = passes * config.depth * BF16 * shapes.block_params(config, tp=sharding.tp) / read
     return eye + max(decoder, least) + 3 * sharding.micro_batch * flops["ends"] / rate
@@ -89,21 +90,34 @@ def _between_s(config: ModelConfig, sharding: Sharding, gpu: Gpu, assumed: Assum
 
 
 def _tensor_links_s(config: ModelConfig, sharding: Sharding, gpu: Gpu, assumed: Assumptions) -> float:
-    """Two all-reduces of the residual a block and pass: forward, backward, recomputed."""
-    num_bytes = BF16 * sharding.micro_batch * shapes.num_tokens(config) * config.dim
-    num = 2 * config.depth * (3 if sharding.checkpoint else 2)
-    return num * ring_s(2 * num_bytes, sharding.tp, gpu.link_gb_per_s, assumed, hops=0)
+    return ring_s(2 * summed_bytes(config, sharding), sharding.tp, gpu.link_gb_per_s, assumed, hops=0)
+
+
+def summed_bytes(config: ModelConfig, sharding: Sharding) -> float:
+    """What a tensor-parallel group all-reduces for a micro-batch. Forward a sum behind each pair of cut matrices; backward one in front of each
+    cut by columns, for torch's ColwiseParallel takes its input's gradient alone: five of a decoder block, one of an MLP of the eye. A block that
+    is computed again ends before its last sum, which nobody needs: one more of the decoder's, none of the eye's. Other images pass once."""
+    blocks = config.depth * (2 + 5 + sharding.checkpoint) * shapes.num_tokens(config) * config.dim
+    positions = config.vision_depth * config.grid[0] * config.grid[1] + config.resampler_depth * config.latents_per_frame
+    return BF16 * sharding.micro_batch * (blocks + (2 + config.num_frames) * positions * config.vision_dim)
+
+
+def gathered_parts(config: ModelConfig, sharding: Sharding) -> list[tuple[int, int, int]]:
+    """(calls, parameters, how often gathered in a micro-batch) of the decoder's blocks, the eye's and the rest, which is gathered once. A block
+    that is let go is gathered again backward, and the eye's before that for the images without a gradient."""
+    return [
+        (config.depth, shapes.num_params(config, "decoder", tp=sharding.tp), 2 if sharding.reshard else 1),
+        (config.vision_depth + config.resampler_depth, shapes.num_params(config, "eye", tp=sharding.tp, block=True), 3 if sharding.reshard else 1),
+        (1, shapes.num_params(config, block=False), 1),
+    ]
 
 
 def _fsdp_links_s(config: ModelConfig, sharding: Sharding, gpu: Gpu, assumed: Assumptions) -> float:
-    """Weights gathered once or twice in bf16, gradients reduced in fp32, block by block."""
-    gathers, in_node = (2 if sharding.reshard else 1), gpu.gpus_per_node // sharding.tp
-    blocks = (BF16 * gathers + FP32) * shapes.num_params(config, "decoder") / sharding.tp
-    rest = (BF16 * gathers + FP32) * (shapes.num_params(config, "eye") + shapes.num_params(config, "ends"))
+    """Weights gathered in bf16, gradients reduced once in fp32, block by block, over `shard` ranks of which a node holds every tp-th."""
+    in_node = gpu.gpus_per_node // sharding.tp
     nodes = -(-sharding.shard // in_node)
     rate = gpu.link_gb_per_s if nodes == 1 else min(gpu.link_gb_per_s, gpu.nic_gb_per_s * in_node)
-    wide = gpu.link_gb_per_s if nodes == 1 else min(gpu.link_gb_per_s, gpu.nic_gb_per_s * gpu.gpus_per_node)
-    num = gathers + 1
-    hops = (nodes - 1) * num
-    moved = ring_s(blocks, sharding.shard, rate, assumed, hops=hops * config.depth)
-    return moved + ring_s(rest, sharding.shard * sharding.tp, wide, assumed, hops=hops * (config.vision_depth + config.resampler_depth + 1))
+    return sum(
+        ring_s((BF16 * gathers + FP32) * params, sharding.shard, rate, assumed, hops=(nodes - 1) * (gathers + 1) * calls)
+        for calls, params, gathers in gathered_parts(config, sharding)
+    )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch._guards import active_fake_mode
 from torch.distributed.tensor import DTensor
+from torch.distributed.tensor._sharding_prop import ShardingPropagator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -23,6 +24,7 @@ class MemoryTracker(TorchDispatchMode):
         super().__init__()
         self.live_bytes = 0
         self.peak_bytes = 0
+        self.is_elsewhere = False
         self._sizes: dict[int, int] = {}  # by the storage's implementation, which outlives its Python wrappers
 
     def adopt(self, tensors: Iterable[Tensor]) -> None:
@@ -31,7 +33,8 @@ class MemoryTracker(TorchDispatchMode):
             self._count((tensor._local_tensor if isinstance(tensor, DTensor) else tensor).untyped_storage())
 
     def __enter__(self) -> "MemoryTracker":
-        self._mode = active_fake_mode()
+        # DTensor looks at shapes of the whole before it works on its parts, once for each kind of operation; inside this lock of its
+        self._lock, ShardingPropagator._fake_mode_lock = ShardingPropagator._fake_mode_lock, _Elsewhere(self)
         # FSDP2 frees and refills the storage of gathered weights in place, which no operation tells of
         original = self._resize = torch.UntypedStorage.resize_
 
@@ -45,6 +48,7 @@ class MemoryTracker(TorchDispatchMode):
 
     def __exit__(self, *exception: Any) -> None:
         torch.UntypedStorage.resize_ = self._resize  # type: ignore[method-assign]
+        ShardingPropagator._fake_mode_lock = self._lock
         super().__exit__(*exception)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -53,7 +57,7 @@ class MemoryTracker(TorchDispatchMode):
         if func is torch.ops._c10d_functional.wait_tensor.default and active_fake_mode() is not None:
             return args[0]  # as a real one does; the fake one would be a second copy
         out = func(*args, **(kwargs or {}))
-        if active_fake_mode() is self._mode:  # else: DTensor's own look at shapes of the whole
+        if not self.is_elsewhere:
             for tensor in tree_leaves(out):
                 if isinstance(tensor, Tensor) and not isinstance(tensor, DTensor):
                     self._count(tensor.untyped_storage())
@@ -71,3 +75,16 @@ class MemoryTracker(TorchDispatchMode):
 
     def _forget(self, key: int) -> None:
         self.live_bytes -= self._sizes.pop(key, 0)
+
+
+class _Elsewhere:
+    """While inside, what is made is of no rank."""
+
+    def __init__(self, tracker: MemoryTracker) -> None:
+        self.tracker = tracker
+
+    def __enter__(self) -> None:
+        self.tracker.is_elsewhere = True
+
+    def __exit__(self, *exception: Any) -> None:
+        self.tracker.is_elsewhere = False
