@@ -60,6 +60,7 @@ class ParallelPlan:
     tensor: int = 1
     pipe: int = 1  # stages of the decoder's blocks
     context: int = 1  # parts of the decoder's sequence
+    reshard: bool = True  # a block's weights are let go after its forward pass and gathered again; false: kept, for memory
 
     def __post_init__(self) -> None:
         if min(self.replicate, self.tensor, self.pipe, self.context) < 1 or self.shard < 0:

@@ -46,10 +46,10 @@ class Seeing(nn.Module):
         return output, ahead, output.state
 
 
-def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32", parts: int = 1, reshard: bool | None = None) -> Seeing:
+def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32", parts: int = 1) -> Seeing:
     """Cuts `model` in place over `ranks.mesh`: blocks over `pipe`, tokens over `context`, columns and rows over `tensor`, then every block and
     the rest over `shard`, with copies over `replicate`. With bf16, weights travel and multiply in bf16; gradients are summed, and weights kept,
-    in fp32. `reshard`: whether a block's weights are let go after its forward pass and gathered again; None: as FSDP does, which lets them go."""
+    in fp32."""
     if ranks.mesh is None:
         return Seeing(model, even_if_blind=False, parts=parts)
     piped, in_context = ranks.num_stages > 1, dist.get_world_size(ranks.context_group) > 1
@@ -70,7 +70,7 @@ def parallelise(model: DrivingModel, ranks: Ranks, *, precision: str = "fp32", p
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nothing writes into a model's output
     seeing = Seeing(model, even_if_blind=True, parts=parts, piped=piped)
     for block in blocks_of(model):
-        fully_shard(block, mesh=data, mp_policy=policy, reshard_after_forward=reshard)
+        fully_shard(block, mesh=data, mp_policy=policy, reshard_after_forward=ranks.reshard)
     fully_shard(seeing, mesh=data, mp_policy=policy)
     return seeing
 

@@ -30,6 +30,7 @@ class Ranks:
     data_group: Any = None  # one of each data_rank
     context_group: Any = None  # the parts of one sequence, in order
     talk_group: Any = None  # all, over gloo: for what lies on the CPU
+    reshard: bool = True  # as ParallelPlan has it
 
     @staticmethod
     def join(plan: ParallelPlan | None, device: str) -> "Ranks":
@@ -51,6 +52,7 @@ class Ranks:
             mesh=mesh,
             data_group=same["data"].get_group(),
             context_group=same["context"].get_group(),
+            reshard=plan.reshard,
             talk_group=dist.new_group(backend="fake" if dist.get_backend() == "fake" else "gloo"),  # in a fake group nobody is there to be met
         )
 

@@ -32,6 +32,7 @@ from motorworks.train.start import on_meta
 CONFIG = FitConfig(steps=3, batch_size=8, record_every=1, losses=LossWeights(road=0.5), think_every=2)
 PLANS = {
     "shard": ParallelPlan(),
+    "kept": ParallelPlan(reshard=False),
     "replicate": ParallelPlan(replicate=2),
     "tensor": ParallelPlan(tensor=2),
     "pipe": ParallelPlan(pipe=2),

@@ -57,7 +57,7 @@ def join(sharding: Sharding) -> Ranks:
 
 def cut(config: ModelConfig, sharding: Sharding, ranks: Ranks) -> Seeing:
     """The member on the meta device, as train.learner has it cut for a run in bf16: what FSDP wraps is the trainer's own `Seeing`."""
-    return parallelise(on_meta(config), ranks, precision="bf16", reshard=sharding.reshard)
+    return parallelise(on_meta(config), replace(ranks, reshard=sharding.reshard), precision="bf16")
 
 
 def count_params(config: ModelConfig, sharding: Sharding, ranks: Ranks) -> tuple[int, int]:
