@@ -12,6 +12,7 @@ from motorworks.factory.errors import BadUsage, FactoryError, exit_code_of
 
 if TYPE_CHECKING:
     from motorworks.engine.engine import Engine
+    from motorworks.factory.artifact import Artifact
 
 INTERRUPTED = 130
 
@@ -130,6 +131,15 @@ def about_clips(command: commands.Search | commands.Export | commands.Review) ->
 
 def stage(command: commands.Stage) -> None:
     """Make one step of a chain; its name says the recipe and the turn."""
+    artifact, outcome = make_stage(command)
+    if artifact is None:  # another process of several keeps it
+        return
+    row = {"name": artifact.name, "version": artifact.version, "path": str(artifact.path), "digest": artifact.digest, "outcome": outcome}
+    _print(row if command.json else str(artifact.path), command.json)
+
+
+def make_stage(command: commands.Stage, asked: dict[str, Any] | None = None) -> "tuple[Artifact | None, str]":
+    """The step's artifact, and whether it was built or reused. `asked` as in `Runner.make_only`."""
     from dataclasses import replace
 
     from motorworks.factory.recipe import step_named
@@ -137,19 +147,11 @@ def stage(command: commands.Stage) -> None:
     recipe, turn = recipe_and_turn(command.name)
     runner, goals, progress = _chain(replace(command, turn=turn), recipe)
     try:
-        artifact = runner.make_only(step_named(goals, command.name))
+        step = step_named(goals, command.name)
+        artifact = _beyond_the_car("ray_launch", "make_by_ray")(command, runner, step) if command.ray_workers else runner.make_only(step, asked=asked)
     finally:
         _close(runner, progress)
-    if artifact is None:  # another process of several keeps it
-        return
-    row = {
-        "name": artifact.name,
-        "version": artifact.version,
-        "path": str(artifact.path),
-        "digest": artifact.digest,
-        "outcome": runner.outcomes[artifact.name],
-    }
-    _print(row if command.json else str(artifact.path), command.json)
+    return artifact, runner.outcomes.get(command.name, "")
 
 
 def list_artifacts(command: commands.List) -> None:
@@ -219,7 +221,7 @@ def recipe_and_turn(name: str) -> tuple[str, int]:
     return recipe, int(part.removeprefix("turn")) if part.startswith("turn") and part[4:].isdecimal() else 1
 
 
-def _beyond_the_car(module: str, verb: str) -> Callable[[Any], None]:
+def _beyond_the_car(module: str, verb: str) -> Callable[..., Any]:
     """A verb that may load a training stack: by name, as stages are, so that nothing the car starts can reach it."""
     return getattr(import_module(f"motorworks.factory.{module}"), verb)
 

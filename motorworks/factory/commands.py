@@ -165,6 +165,16 @@ class Stage(Chain):
     """Make one step whose inputs are already there: what a job of Slurm, Kubernetes or Ray runs."""
 
     name: Annotated[Positional[str], arg(metavar="STEP", help="a step's name, as tiny/turn1/sft")]
+    ray_workers: Annotated[
+        int,
+        arg(
+            metavar="N",
+            help="make it by so many workers of Ray Train together, on the cluster of RAY_ADDRESS or this machine",
+            help_behavior_hint="(default: in this process)",
+        ),
+    ] = 0
+    ray_cpus: Annotated[int, arg(metavar="N", help="processors that Ray keeps for each worker; a GPU too, where the step computes on one")] = 1
+    ray_restarts: Annotated[int, arg(metavar="N", help="how often all workers are started again from the last snapshot after one failed")] = 3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,9 @@ from motorworks.factory.launch import num_ranks
 
 @contextmanager
 def process_group(device: str) -> Iterator[None]:
-    """The processes can talk inside: over gloo what lies on the CPU, over NCCL what lies on GPUs, of which each takes its own."""
-    if num_ranks() == 1:
+    """The processes can talk inside: over gloo what lies on the CPU, over NCCL what lies on GPUs, of which each takes its own. A launcher that
+    has seen to all that, as Ray Train does, keeps what it made."""
+    if num_ranks() == 1 or dist.is_initialized():
         yield
         return
     on_gpu = torch.device(device).type == "cuda"

@@ -1,6 +1,7 @@
 """Walks a recipe's steps in the order of their inputs, and makes only what is not already there."""
 
 import shutil
+import socket
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -63,18 +64,13 @@ class Runner:
             self.progress.ended(step.name, outcome)
         return {step.name: self._made[step.name] for step in steps}
 
-    def make_only(self, step: Step) -> Artifact | None:
-        """One step whose inputs are already there. Of several processes that make it together only the first returns the artifact."""
-        if num_ranks() > 1 and not getattr(sys.modules[step.run.__module__], "RANKS_SHARE", False):
-            raise BadUsage(f"{step.name} is work for one process, not {num_ranks()}: run `motorworks stage {step.name}` without torchrun")
-        for needed in order(*step.steps_read()):
-            planned = self.plan(needed)[-1]
-            if planned.state != "cached":
-                raise BadUsage(
-                    f"{step.name} reads {needed.name}@{self.version}, which is not up to date ({planned.why}): "
-                    f"run `motorworks stage {needed.name}` first"
-                )
-            self._made[needed.name] = self._current(needed)
+    def make_only(self, step: Step, *, asked: dict[str, Any] | None = None) -> Artifact | None:
+        """One step whose inputs are already there. Of several processes that make it together only the first returns the artifact.
+        `asked` is what a launcher on another machine takes the step for."""
+        fields = self.check_ready(step, num=num_ranks())
+        if asked is not None and asked != fields:
+            here = "; ".join(changes(asked, fields)[:3])
+            raise BadUsage(f"{step.name} is another step on {socket.gethostname()} than where it was asked for; code or environment differ: {here}")
         if rank() > 0:
             self._assist(step)
             return None
@@ -83,6 +79,27 @@ class Runner:
         self._cache.save()
         self.outcomes[step.name] = outcome
         self.progress.ended(step.name, outcome)
+        return artifact
+
+    def check_ready(self, step: Step, *, num: int) -> dict[str, Any]:
+        """All that the step is made from; raises unless `num` processes may make it and what it reads is there."""
+        if num > 1 and not getattr(sys.modules[step.run.__module__], "RANKS_SHARE", False):
+            raise BadUsage(f"{step.name} is work for one process, not {num}: run `motorworks stage {step.name}` without torchrun or --ray-workers")
+        for needed in order(*step.steps_read()):
+            planned = self.plan(needed)[-1]
+            if planned.state != "cached":
+                raise BadUsage(
+                    f"{step.name} reads {needed.name}@{self.version}, which is not up to date ({planned.why}): "
+                    f"run `motorworks stage {needed.name}` first"
+                )
+            self._made[needed.name] = self._current(needed)
+        return self._fields(step, self._inputs(step, self._made))
+
+    def made_elsewhere(self, step: Step) -> Artifact | None:
+        """After `check_ready`: what other processes have made of the step by now."""
+        artifact = self._matching(step.name, digest(self._fields(step, self._inputs(step, self._made))))
+        if artifact is not None:
+            self.outcomes[step.name] = f"built in {duration(artifact.record['timings']['wall_s'])} elsewhere"
         return artifact
 
     def plan(self, *goals: Step) -> list[Planned]:

@@ -15,6 +15,9 @@ MEDIAN_OF = 32  # steps that a jump is measured against
 FEWEST = 8  # before so many nothing is a jump: a run begins with large gradients
 
 
+_told = threading.Event()
+
+
 class Preempted(RuntimeError):
     """The system asked the process to end (SIGTERM); a snapshot was taken. 75 is EX_TEMPFAIL of sysexits.h: try again later."""
 
@@ -53,13 +56,18 @@ class FaultWatch:
         self._kept = {name: deque(values, maxlen=MEDIAN_OF) for name, values in state.items()}
 
 
+def tell_to_stop() -> None:
+    """What SIGTERM does, for the fits of this process that no signal reaches since they run outside the main thread; also for those to come."""
+    _told.set()
+
+
 @contextmanager
 def told_to_stop(*, listen: bool) -> Iterator[threading.Event]:
-    """An event that the first SIGTERM inside the block sets, a second does what it always did; outside the main thread, or without `listen`,
-    it never is."""
+    """An event that the first SIGTERM inside the block sets, a second does what it always did; outside the main thread only `tell_to_stop`
+    sets it, and without `listen` nothing does."""
     stop = threading.Event()
     if not listen or threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield _told if listen else stop
         return
 
     def on_signal(*_: object) -> None:

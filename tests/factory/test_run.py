@@ -96,6 +96,10 @@ def test_a_stage_alone_needs_its_inputs(toy, tmp_path):
         Runner(tmp_path).make_only(goal)
     Runner(tmp_path).make_only(goal.inputs["gather"])
     assert (Runner(tmp_path).make_only(goal).path / "count.txt").read_text() == "3"
+    asked = Runner(tmp_path).check_ready(goal, num=1)
+    Runner(tmp_path).make_only(goal, asked=asked)
+    with pytest.raises(BadUsage, match=r"is another step on .* code or environment differ: code"):
+        Runner(tmp_path).make_only(goal, asked={**asked, "code": "of another node"})
 
 
 def test_clips_count_by_content_not_by_place(toy, tmp_path):

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from steering_samples import steering_samples
 
 from motorworks.train.batch import DrawOrder
 from motorworks.train.clock import BUCKETS, RunClock, utilisation
-from motorworks.train.faults import FaultWatch, Preempted
+from motorworks.train.faults import FaultWatch, Preempted, tell_to_stop
 from motorworks.train.feed import Cursor, Drawn, InMemory
 from motorworks.train.fit_config import FaultPolicy, FitConfig
 from motorworks.train.learner import Learner
@@ -86,6 +88,18 @@ def test_sigterm_takes_a_snapshot_and_says_75(straight, tmp_path):
     assert [path.name for path in tmp_path.glob("step-*")] == ["step-000000004"]
     model = dying.model()
     assert same(straight, fit(model, steering_samples(), CONFIG, threads=1, snapshots=SnapshotConfig(folder=tmp_path)), model)
+
+
+def test_a_fit_that_no_signal_reaches_is_told_by_its_launcher(tmp_path, monkeypatch):
+    monkeypatch.setattr("motorworks.train.faults._told", threading.Event())
+
+    def asked(step: int, row: dict[str, float]) -> None:
+        if step == 4:
+            tell_to_stop()
+
+    with ThreadPoolExecutor(1) as aside, pytest.raises(Preempted, match="after step 4 of 9"):
+        aside.submit(fit, dying.model(), steering_samples(), CONFIG, threads=1, snapshots=SnapshotConfig(folder=tmp_path), on_progress=asked).result()
+    assert [path.name for path in tmp_path.glob("step-*")] == ["step-000000004"]
 
 
 @pytest.mark.parametrize("fault", ["cut short", "one bit", "no progress"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from motorworks.train.loop import FitResult
 
-RANKS_SHARE = True  # `torchrun -m motorworks.factory.cli stage NAME` trains one model with all its processes
+RANKS_SHARE = True  # `torchrun -m motorworks.factory.cli stage NAME`, or `stage NAME --ray-workers N`, trains one model with all its processes
 
 
 @dataclass(frozen=True, kw_only=True)
