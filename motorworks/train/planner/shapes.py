@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from itertools import pairwise
 
 from motorworks.models.config import ModelConfig
@@ -159,10 +160,8 @@ def tower(config: ModelConfig) -> tuple[float, int]:
     width; zeros with an eye of our own. Pooling heads, which some towers have and we do not read, are left out."""
     if config.eye == "own":
         return 0.0, 0
-    from transformers import AutoConfig
-
     given = json.loads(config.eye_json)
-    theirs = AutoConfig.for_model(given.pop("model_type"), **given)
+    theirs = import_module("transformers").AutoConfig.for_model(given.pop("model_type"), **given)
     wide, patches = theirs.hidden_size, config.num_patches
     hidden = getattr(theirs, "intermediate_size", None) or round(theirs.mlp_ratio * wide)
     others = (0 if theirs.model_type.startswith("siglip") else 1) + getattr(theirs, "num_register_tokens", 0)  # class and register tokens
