@@ -35,6 +35,7 @@ class Catalogue:
     Lance's own commits would not do: of two first writes the later replaces the earlier, and of two merges both put in what is new to both."""
 
     def __init__(self, root: Path, *, versions: Mapping[str, int] | None = None):
+        self._lance = _library("lance")  # now, not after packs were read
         self.root, self._versions = root, versions
         self._lock = _library("filelock").FileLock(root / TABLES / ".lock")
 
@@ -62,7 +63,7 @@ class Catalogue:
         if name not in self.tables:
             raise CatalogueBroken(f"{self.root} has no table {name!r}: there is {', '.join(self.tables) or 'none; sync() first'}")
         try:
-            return _library("lance").dataset(str(path), version=self._versions[name] if self._versions is not None else None)
+            return self._lance.dataset(str(path), version=self._versions[name] if self._versions is not None else None)
         except (OSError, ValueError) as error:
             raise CatalogueBroken(
                 f"{path} cannot be read ({error}): remove it; sync() makes `clips` again, and whoever put the others can"
@@ -90,7 +91,7 @@ class Catalogue:
                 done = self.table(CLIPS).merge_insert("clip_id").when_not_matched_insert_all().execute(rows)
                 return int(done["num_inserted_rows"])
             with whole_folder(self._path(CLIPS)) as folder:
-                dataset = _library("lance").write_dataset(rows, str(folder))
+                dataset = self._lance.write_dataset(rows, str(folder))
                 dataset.create_scalar_index("clip_id", "BTREE")
                 return int(dataset.count_rows())
 
@@ -103,7 +104,7 @@ class Catalogue:
             raise ValueError(f"table {name!r} has no column clip_id, but {', '.join(table.schema.names)}")
         if "binary" not in str(kind := table.schema.field("clip_id").type):  # a join with `clips` would find nothing
             raise ValueError(f"table {name!r}: clip_id is {kind}, not the 16 bytes that `clips` has (bytes.fromhex of an id)")
-        write = _library("lance").write_dataset
+        write = self._lance.write_dataset
         with self._writing():
             if name in self.tables:
                 return int(write(table, str(self._path(name)), mode="overwrite").version)

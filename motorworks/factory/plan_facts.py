@@ -6,7 +6,7 @@ from typing import Any
 
 from motorworks.factory.report.charts import number
 from motorworks.models.config import ModelConfig, family
-from motorworks.models.scaled import BATCH_SIZE, LR_TIMES_WIDTH
+from motorworks.models.scaled import BATCH_SIZE, LR_TIMES_WIDTH, trained
 from motorworks.train.planner import shapes
 from motorworks.train.planner.assumptions import Assumptions
 from motorworks.train.planner.goodput import Failures, best_interval_s, goodput
@@ -97,7 +97,7 @@ def _model(config: ModelConfig) -> tuple[Quantity, ...]:
         Quantity(name="FLOP of a token", value=flops / tokens / 1e9, unit="GFLOP", how=f"the eye's share included; 6 × parameters: {six:.0f}"),
         Quantity(
             name="learning rate",
-            value=LR_TIMES_WIDTH / config.dim * 1e6,
+            value=trained(config).lr * 1e6,
             unit="× 1e-6",
             how=f"{LR_TIMES_WIDTH} / width, measured at widths 16 and 96 with batches of {BATCH_SIZE} (docs/scaling.md): a first guess",
         ),

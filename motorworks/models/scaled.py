@@ -40,13 +40,14 @@ def scaled(width: int) -> Member:
         vision_depth=3 * depth // 4,
         vision_heads=heads,
     )
-    return _trained(config)
+    return trained(config)
 
 
 def member(name: str) -> Member:
     """One of `models.config.FAMILY`, whose shapes are a table, with rate and batch by the same rule; for the large ones it is a first guess."""
-    return _trained(family(name))
+    return trained(family(name))
 
 
-def _trained(config: ModelConfig) -> Member:
+def trained(config: ModelConfig) -> Member:
+    """A shape with the rate of its width."""
     return Member(config=config, lr=LR_TIMES_WIDTH / config.dim, batch_size=BATCH_SIZE)

@@ -45,10 +45,6 @@ class RunClock:
         self.enter(self._bucket)
         return dict(self.seconds)
 
-    def row(self) -> dict[str, float]:
-        """The same beside the losses of a progress row."""
-        return as_row(self.read())
-
     def lose(self, kept: Mapping[str, float]) -> None:
         """Steps since `kept` was read did not survive: their time was for nothing."""
         self.enter(self._bucket)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from motorworks.models.driving_model import DrivingModel
-from motorworks.train.clock import RunClock
+from motorworks.train.clock import RunClock, as_row
 from motorworks.train.course import Course
 from motorworks.train.faults import FaultWatch, Preempted, told_to_stop
 from motorworks.train.feed import Ahead, InMemory, Source
@@ -169,7 +169,7 @@ class _Run:
         self.course.took({"lr": lr, **row}, drawn.cursor, record=record)
         if record and self.on_progress is not None:
             with self.clock.during("evaluation"):
-                self.on_progress(step + 1, self.course.curves[-1] | self.clock.row())
+                self.on_progress(step + 1, self.course.curves[-1] | as_row(self.clock.read()))
 
     def _anywhere(self, wrong: list[str]) -> bool:
         """Whether any rank has found something: those that see the same samples may differ by a rounding, and all must leave a batch out or none."""
@@ -190,8 +190,6 @@ class _Run:
         if what == STOP or (what == SNAPSHOT and not self.course.num_bad_in_row):
             with self.clock.during("checkpoint_stall"):
                 self.kept.take(self.learner, step, self._progress())
-                if self._went_back_to is not None and step > self._went_back_to:
-                    self._went_back_to = None
                 if what == STOP:
                     self.kept.finish()
         self.kept.live(self.clock.read())
@@ -213,7 +211,9 @@ class _Run:
             raise FloatingPointError(f"{self._words(step, wrong)}; {self.course.num_bad_in_row} bad batches in a row, and {why}")
         with self.clock.during("checkpoint_stall"):
             self.kept.finish()
-            snapshot = self.kept.newest(before=self._went_back_to) or self.kept.newest()
+            snapshot = self.kept.newest()
+            if snapshot is not None and snapshot.progress["step"] == self._went_back_to:
+                snapshot = self.kept.newest(before=self._went_back_to) or snapshot
             if snapshot is None:
                 raise FloatingPointError(f"{self._words(step, wrong)}; {self.course.num_bad_in_row} bad batches in a row before the first snapshot")
             self.kept.drop_after(snapshot)

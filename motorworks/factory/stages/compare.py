@@ -52,14 +52,15 @@ def run(config: CompareConfig, inputs: Inputs, out: Output) -> None:
         for number, artifact in enumerate(inputs.many(arm))
     }
     keys = {of: digest({"model": artifact.digest, "thinking": make.args[3:]})[:32] for of, (artifact, make) in made.items()}
-    keys |= {(name, 0): digest({"yardstick": name})[:32] for name in yardsticks()}
-    makers = {keys[of]: make for of, (_, make) in made.items()} | {keys[name, 0]: make for name, make in yardsticks().items()}
+    beside = yardsticks()
+    keys |= {(name, 0): digest({"yardstick": name})[:32] for name in beside}
+    makers = {keys[of]: make for of, (_, make) in made.items()} | {keys[name, 0]: make for name, make in beside.items()}
     fields = {name: getattr(config, name) for name in ("tail", "num_scenarios", "num_agents", "num_envs", "device", "threads")}
     scenarios = (held_out_tail if config.tail else held_out)(config.num_scenarios, config.num_agents)
     drive = partial(drive_held_out, config.num_envs, config.threads, makers, scenarios)
     folders = out.items("policy", list(keys.values()), drive, depends_on=fields)
     driven = {of: pickle.loads((folder / "drives.pickle").read_bytes()) for of, folder in zip(keys, folders, strict=True)}
-    by_seed: dict[str, list[Sequence[Sequence[Score]]]] = {arm: [] for arm in (*config.arms, *yardsticks())}
+    by_seed: dict[str, list[Sequence[Sequence[Score]]]] = {arm: [] for arm in (*config.arms, *beside)}
     for (arm, _), drives in driven.items():
         by_seed[arm].append([drive["scores"] for drive in drives])
     scores = {arm: mean_scores(seeds) for arm, seeds in by_seed.items()}

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 5_000  # training towns that no clip of this recipe comes from; the held-out ones are for `evaluate`
 FAILURES = ("route_left_frac", "failed_frac")  # what is left of the route, and drives that did not end clean
-PROBES = ("stand_still", "constant_velocity", "expert")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,7 @@ def run(config: ScalingWheelConfig, inputs: Inputs, out: Output) -> None:
     """Leaves drives.json: a row per driver and metric; and of what fails, the exponent over compute."""
     import numpy as np
 
+    from motorworks.factory.stages.contestants import yardsticks
     from motorworks.metrics.aggregate import score_rows
     from motorworks.train.frontier import failure_exponent
 
@@ -42,7 +42,7 @@ def run(config: ScalingWheelConfig, inputs: Inputs, out: Output) -> None:
     driven = (("grid", diagonal(grid)), ("largest", largest[:1]))
     drivers = {row["name"]: (inputs.one(role), row["flops"]) for role, rows in driven for row in rows}
     files = {name: artifact.path / "cells" / name / "model.safetensors" for name, (artifact, _) in drivers.items()}
-    made_from = {name: artifact.digest for name, (artifact, _) in drivers.items()} | dict.fromkeys(PROBES, "code")
+    made_from = {name: artifact.digest for name, (artifact, _) in drivers.items()} | dict.fromkeys(yardsticks(), "code")
     keys = {digest({"driver": name, "made_from": of})[:32]: name for name, of in made_from.items()}
     folders = out.items("driver", list(keys), partial(_drive, config, keys, files))
     scores = {name: pickle.loads((folder / "scores.pickle").read_bytes()) for name, folder in zip(keys.values(), folders, strict=True)}
